@@ -1,0 +1,25 @@
+"""What can go wrong, named. Every message says where, and ends with what to do."""
+
+
+class NewsfilterError(Exception):
+    """Base of all errors that newsfilter raises on purpose."""
+
+
+class InputError(NewsfilterError):
+    """A source that cannot be read at all: missing, unreadable, or in the way of its own output."""
+
+
+class OutputError(NewsfilterError):
+    """An output folder that must not, or can no longer, be written to."""
+
+
+class SettingsError(NewsfilterError):
+    """An unknown setting, or a value that a setting does not take."""
+
+
+class ModelError(NewsfilterError):
+    """A model file that is missing, damaged, of another format, or that scores differently here."""
+
+
+class RecordError(NewsfilterError):
+    """A provenance record that does not fit its body, or is no record."""
