@@ -1,0 +1,69 @@
+"""newsfilter: a content-quality filter for scraped news.
+
+>>> import newsfilter
+>>> article = newsfilter.clean("<h1>Köprü açıldı</h1><p>Üç yılda tamamlanan köprü bugün törenle trafiğe açıldı, ilk gün on bin araç geçti.</p><p>Yorum yap</p>")
+>>> article.title
+'Köprü açıldı'
+>>> article.body
+'Üç yılda tamamlanan köprü bugün törenle trafiğe açıldı, ilk gün on bin araç geçti.'
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from newsfilter.errors import InputError, ModelError, NewsfilterError, OutputError, RecordError, SettingsError
+from newsfilter.records import LABELS, Article, Block, Decision, Edit, Language, Page, Reason, Source, Verdict
+from newsfilter.settings import Settings
+
+if TYPE_CHECKING:
+    from newsfilter.classifier import Model, load_model
+    from newsfilter.clean import Cleaner, clean, clean_many
+    from newsfilter.provenance import restore
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LABELS",
+    "Article",
+    "Block",
+    "Cleaner",
+    "Decision",
+    "Edit",
+    "InputError",
+    "Language",
+    "Model",
+    "ModelError",
+    "NewsfilterError",
+    "OutputError",
+    "Page",
+    "Reason",
+    "RecordError",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "Verdict",
+    "__version__",
+    "clean",
+    "clean_many",
+    "load_model",
+    "restore",
+]
+
+# These load NumPy, lxml and trafilatura; they are imported when they are first used.
+_LAZY = {
+    "Cleaner": "newsfilter.clean",
+    "clean": "newsfilter.clean",
+    "clean_many": "newsfilter.clean",
+    "Model": "newsfilter.classifier",
+    "load_model": "newsfilter.classifier",
+    "restore": "newsfilter.provenance",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'newsfilter' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - as lazy as what it imports
+
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value  # so that `newsfilter.clean` is the function, not the module of that name
+    return value

@@ -1,0 +1,293 @@
+"""One document, end to end; and many, with the model asked once for all of them."""
+
+import hashlib
+import platform
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import lru_cache
+from importlib import metadata as installed
+from typing import Any
+
+from newsfilter import __version__
+from newsfilter.classifier import Model, load_model
+from newsfilter.damage import find_damage
+from newsfilter.dateline import read_date, read_dateline
+from newsfilter.decode import decode, sniff_media_type
+from newsfilter.evidence import find_evidence
+from newsfilter.extract import extract
+from newsfilter.language import detect_language
+from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
+from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict
+from newsfilter.rules import dateline_lines, find_headline, repeated_headline
+from newsfilter.segment import segment
+from newsfilter.settings import Settings
+from newsfilter.verdict import count_words, judge
+
+BATCH_SIZE = 32  # documents whose blocks the model scores together; more gains nothing and holds more pages in memory
+STAGES = ("decode", "extract", "segment", "score", "decide", "language", "assemble", "record")
+
+
+class Cleaner:
+    """Settings and a model, ready to clean.
+
+    Parameters
+    ----------
+    settings
+        Defaults where not given.
+    model
+        The shipped one where not given.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        CPU seconds of each stage since this cleaner was made.
+    """
+
+    def __init__(self, settings: Settings | None = None, model: Model | None = None) -> None:
+        self.settings = settings or Settings()
+        self.model = model or load_model()
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.process_time() - started
+
+    def clean_batch(self, sources: Sequence[Source]) -> list[Article | Exception]:
+        """Clean documents, asking the model once.
+
+        Returns
+        -------
+        list
+            One result a source, in order: an `Article` or, where a document failed, the exception that it failed with. No document affects
+            another's result.
+        """
+        read = [self._attempt(self._read, source) for source in sources]
+        pages = [page for result in read if not isinstance(result, Exception) for page in (result[1],)]
+        with self._timed("score"):
+            scored = iter(self.model.predict(pages))
+        results: list[Article | Exception] = []
+        for source, result in zip(sources, read, strict=True):
+            if isinstance(result, Exception):
+                results.append(result)
+                continue
+            probabilities = next(scored)
+            results.append(self._attempt(self._finish, source, *result, probabilities))
+        return results
+
+    @staticmethod
+    def _attempt(step: Any, *arguments: Any) -> Any:
+        """Run one document's step. The one place that catches everything: a document's trouble is its own, and is handed on to be written down."""
+        try:
+            return step(*arguments)
+        except Exception as error:  # noqa: BLE001 - see above
+            return error
+
+    def explain(self, source: Source) -> tuple[Page, Article]:
+        """Clean one document, with evidence for every decision, and return its page too.
+
+        Raises
+        ------
+        Exception
+            Whatever the document fails with.
+        """
+        decoding, page = self._read(source)
+        article = self._finish(source, decoding, page, self.model.predict([page])[0], everything=True)
+        return page, article
+
+    def _read(self, source: Source) -> tuple[Decoding, Page]:
+        limit = self.settings.max_bytes
+        if limit and len(source.raw) > limit:
+            return Decoding("", source.charset, "", "not-read"), Page("", (), html=False)
+        with self._timed("decode"):
+            decoding = decode(source.raw, charset=source.charset)
+        if (source.media_type or sniff_media_type(decoding.text)) == "text/html":
+            with self._timed("extract"):
+                return decoding, extract(decoding.text, url=source.url, date_search=self.settings.date_search)
+        with self._timed("segment"):
+            return decoding, segment(decoding.text)
+
+    def _finish(self, source: Source, decoding: Decoding, page: Page, probabilities: Any, *, everything: bool = False) -> Article:
+        if decoding.how == "not-read":
+            return too_large(source, len(source.raw), self.settings, self.model)
+        with self._timed("decide"):
+            decisions = self._decide(page, probabilities)
+            title = find_headline(page, decisions)
+            decisions = self._keep(repeated_headline(page, dateline_lines(page, decisions), title))
+            decisions = find_evidence(self.model, page, decisions, everything=everything)
+            about = _about(page, decisions, title)
+        body_text = "\n\n".join(page.text[d.start : d.end] for d in decisions if d.kept and d.label == "body")
+        with self._timed("language"):
+            language = detect_language(body_text)
+        verdict = judge(page, decisions, language, self.settings)
+        with self._timed("assemble"):
+            damage = find_damage(page, tuple(decisions))
+            rejected = verdict.decision == "reject"
+            body, entries, edits = assemble(page, decisions, repair=self.settings.repair, written=not rejected)
+            if rejected:
+                body = ""
+        with self._timed("record"):
+            record = _record(source, decoding, about, language, verdict, self.settings, self.model)
+            record["page"] = {"sha256": digest(page.text), "characters": len(page.text)}
+            record["body"] = {"sha256": digest(body), "characters": len(body), "words": count_words(body)}
+            record |= {"blocks": entries, "edits": edit_rows(edits), "damage": [asdict(fault) for fault in damage]}
+            record |= _made_by(self.settings, self.model)
+        return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
+
+    def _decide(self, page: Page, probabilities: Any) -> list[Decision]:
+        labels = self.model.labels
+        decisions = []
+        for number, (block, row) in enumerate(zip(page.blocks, probabilities.tolist(), strict=True)):
+            label = labels[max(range(len(row)), key=row.__getitem__)]
+            decisions.append(Decision(block.start, block.end, number, label, dict(zip(labels, row, strict=True)), label == "body", "model"))
+        return decisions
+
+    def _keep(self, decisions: list[Decision]) -> list[Decision]:
+        """Apply the user's policy; of a headline's copies only the first is kept."""
+        wanted, result, headline_kept = set(self.settings.keep), [], False
+        for decision in decisions:
+            keep = decision.label == "body" or (decision.label in wanted and not (decision.label == "headline" and headline_kept))
+            headline_kept = headline_kept or (keep and decision.label == "headline")
+            result.append(decision if keep == decision.kept else replace(decision, kept=keep, by="policy" if keep else decision.by))
+        return result
+
+
+def clean(
+    raw: bytes | str, *, media_type: MediaType | None = None, url: str | None = None, settings: Settings | None = None, model: Model | None = None
+) -> Article:
+    """Clean one document.
+
+    Parameters
+    ----------
+    raw
+        An HTML page or a plain text, as bytes in any charset or as str.
+    media_type
+        ``"text/html"`` or ``"text/plain"``; told apart by content when not given.
+    url
+        Where the document came from.
+    settings, model
+        The defaults and the shipped model when not given.
+
+    Returns
+    -------
+    Article
+        Also for a document that is rejected: its verdict says so, and its body is "".
+
+    Raises
+    ------
+    ModelError
+        When the model cannot be loaded.
+
+    Examples
+    --------
+    >>> article = clean("Yeni köprü açıldı\\n\\nİHA\\n\\nBelediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını söyledi.\\n\\nYorum yapın")
+    >>> article.body
+    'Belediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını söyledi.'
+    >>> article.byline
+    'İHA'
+    """
+    result = next(iter(clean_many([Source(raw, media_type=media_type, url=url)], settings=settings, model=model)))
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def clean_many(
+    documents: Iterable[bytes | str | Source], *, settings: Settings | None = None, model: Model | None = None, batch_size: int = BATCH_SIZE
+) -> Iterator[Article | Exception]:
+    """Clean any number of documents, lazily, in order, `batch_size` at a time.
+
+    Yields
+    ------
+    Article or Exception
+        One a document; an exception where the document failed, so that one bad document does not end the run.
+    """
+    cleaner = Cleaner(settings, model)
+    batch: list[Source] = []
+    for document in documents:
+        batch.append(document if isinstance(document, Source) else Source(document))
+        if len(batch) >= batch_size:
+            yield from cleaner.clean_batch(batch)
+            batch = []
+    if batch:
+        yield from cleaner.clean_batch(batch)
+
+
+def too_large(source: Source, size: int, settings: Settings, model: Model) -> Article:
+    """Return the article of a document that was not read because it has more than ``max_bytes`` bytes."""
+    verdict = Verdict("reject", (Reason("too-large", size, settings.max_bytes),))
+    language = Language("unknown", 0.0, "too-short")
+    record = _record(source, Decoding("", source.charset, "", "not-read"), Metadata(), language, verdict, settings, model)
+    record["source"] |= {"sha256": None, "bytes": size}
+    record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
+    record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
+    return Article(None, "", None, None, None, language, verdict, (), record)
+
+
+def document_id(source: Source) -> str:
+    """Return the user's own id, else the sha256 of URI, member and offset."""
+    if source.id is not None:
+        return source.id
+    return hashlib.sha256("\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Metadata:
+    """What is known of the article: its page's metadata, filled up from its byline blocks."""
+    published, byline = page.metadata.published, page.metadata.byline
+    for decision in decisions:
+        if published and byline:
+            break
+        if decision.label != "byline":
+            continue
+        text = " ".join(page.text[decision.start : decision.end].split())
+        line = read_dateline(text)
+        found = line.published if line is not None else (date[0] if (date := read_date(text)) else None)
+        published = published or found
+        byline = byline or (line.byline if line is not None else None)
+    return replace(page.metadata, title=title, published=published, byline=byline)
+
+
+def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict, settings: Settings, model: Model) -> dict[str, Any]:
+    raw = source.raw.encode("utf-8", "surrogatepass") if isinstance(source.raw, str) else source.raw
+    return {
+        "schema": SCHEMA,
+        "id": document_id(source),
+        "source": {
+            "uri": source.uri,
+            "member": source.member,
+            "offset": source.offset,
+            "url": source.url or about.url,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "bytes": len(raw),
+            "media_type": source.media_type,
+            "fetched_at": source.fetched_at,
+            "charset": {"declared": decoding.declared, "used": decoding.used, "how": decoding.how, "replaced": decoding.replaced},
+        },
+        "title": about.title,
+        "byline": about.byline,
+        "published": about.published,
+        "site": about.site,
+        "language": asdict(language),
+        "verdict": {"decision": verdict.decision, "reasons": [asdict(reason) for reason in verdict.reasons]},
+    }
+
+
+def _made_by(settings: Settings, model: Model) -> dict[str, Any]:
+    return {"model": {"name": model.name, "sha256": model.sha256}, "settings": {"sha256": settings.sha256()}, "software": dict(software())}
+
+
+@lru_cache(maxsize=1)
+def software() -> dict[str, str]:
+    """Return the versions of all that decides what comes out."""
+    from lxml import etree  # noqa: PLC0415 - its version needs the import, which the command line's --help does not wait for
+
+    versions = {"newsfilter": __version__} | {name: installed.version(name) for name in ("trafilatura", "lxml")}
+    versions["libxml2"] = ".".join(map(str, etree.LIBXML_VERSION))
+    versions |= {name: installed.version(name) for name in ("scikit-learn", "numpy", "langdetect", "ftfy")}
+    return {**versions, "unicode": unicodedata.unidata_version, "python": platform.python_version()}

@@ -1,0 +1,118 @@
+"""Accept, review or reject, with reasons from a closed table."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from newsfilter.records import Block, Decision, Language, Page, Reason, Verdict
+from newsfilter.settings import Settings
+
+UNSURE = 0.6  # a body block whose probability is lower counts as a guess; among validation blocks one such in three is wrong
+TEASERS_PER_WORD = 4  # teaser words for each word of a short body that make a page a listing
+UNDECODABLE_SHARE = 0.05  # of a document's characters that fit no charset, or are control characters
+_WORD = re.compile(r"\w+")
+_SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+_SENTENCE_END = re.compile(r"[.!?…。！？؟।][\"”’'»)\]]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonKind:
+    """A row of the table of reasons."""
+
+    decision: Literal["review", "reject"]
+    means: str
+    limit: str | None  # the setting that holds its limit
+    source: str  # where the limit comes from
+
+
+REASONS: dict[str, ReasonKind] = {
+    "empty": ReasonKind("reject", "there is no text at all", None, "by definition"),
+    "too-large": ReasonKind("reject", "the document has more bytes than max-bytes, and was not read", "max_bytes", "the largest of 3,000 development pages has 4 MB"),
+    "undecodable": ReasonKind("reject", "more than one character in twenty fits no charset or is a control character", None, "text in any charset stays below one in a hundred"),
+    "not-an-article": ReasonKind("reject", "there is text but hardly any of it is an article's: a listing, a log-in or error page", None, "the non-article pages of the development data"),
+    "mostly-spam": ReasonKind("reject", "of the words that read as prose more than max-spam are spam", "max_spam", "the labelled advertorials; link-word footers below an article do not count"),
+    "other-language": ReasonKind("reject", "the language is none of lang", "lang", "the user's"),
+    "too-short": ReasonKind("review", "the body has fewer words than min-words", "min_words", "the shortest gold body of the development data has 38"),
+    "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "one development page in a hundred"),
+    "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "one development page in fifty"),
+    "unreadable-markup": ReasonKind("review", "the HTML parser gave up before the page's end, or trafilatura could not be given the page", None, "pages nested deeper than 400 elements or with more than 60,000"),
+}  # fmt: skip
+"""Every reason that a verdict can give. docs/verdicts.md shows a case for and against each."""
+
+
+def count_words(text: str) -> int:
+    """Count words; in scripts without spaces, two characters are one.
+
+    >>> count_words("Köprü 3 ayda açıldı"), count_words("新华社北京电")
+    (4, 3)
+    """
+    spaceless = len(_SPACELESS.findall(text))
+    return len(_WORD.findall(_SPACELESS.sub(" ", text))) + spaceless // 2 if spaceless else len(_WORD.findall(text))
+
+
+def judge(page: Page, decisions: Sequence[Decision], language: Language, settings: Settings) -> Verdict:
+    """Give the verdict on one page. The first reason in the order of `REASONS` is the weightiest."""
+    sums = _Sums(page, decisions)
+    reasons: list[Reason] = []
+    if not page.blocks:
+        return Verdict("reject", (Reason("empty"),))
+    unfit = page.text.count("\ufffd") + sum(character < " " and character not in "\t\n\r\f\v" for character in page.text)
+    if unfit > UNDECODABLE_SHARE * len(page.text):
+        reasons.append(Reason("undecodable", round(unfit / len(page.text), 4), UNDECODABLE_SHARE))
+    prose_spam = sums.spam if sums.body < settings.min_words else sums.spam_prose
+    spam_share = round(prose_spam / max(sums.body + prose_spam, 1), 4)
+    few = sums.body < max(settings.min_words, 1)
+    if prose_spam and spam_share > settings.max_spam:
+        reasons.append(Reason("mostly-spam", spam_share, settings.max_spam))
+    elif sums.body == 0 or (few and sums.teaser > TEASERS_PER_WORD * sums.body):
+        reasons.append(Reason("not-an-article", sums.body))
+    elif few:
+        reasons.append(Reason("too-short", sums.body, settings.min_words))
+    if settings.lang and language.code not in (*settings.lang, "unknown"):
+        reasons.append(Reason("other-language", language.code, ",".join(settings.lang)))
+    removed_share = round(sums.likely_removed / max(sums.likely, 1), 4)
+    if sums.likely and removed_share > settings.max_removed:
+        reasons.append(Reason("mostly-removed", removed_share, settings.max_removed))
+    unsure_share = round(sums.unsure / max(sums.body, 1), 4)
+    if sums.body and unsure_share > settings.max_uncertain:
+        reasons.append(Reason("uncertain", unsure_share, settings.max_uncertain))
+    if any(damage.code in ("parse-truncated", "extraction-skipped") for damage in page.damage):
+        reasons.append(Reason("unreadable-markup"))
+    order = list(REASONS)
+    reasons.sort(key=lambda reason: order.index(reason.code))
+    if not reasons:
+        return Verdict("accept")
+    rejected = any(REASONS[reason.code].decision == "reject" for reason in reasons)
+    return Verdict("reject" if rejected else "review", tuple(reasons))
+
+
+class _Sums:
+    """Words of a page by what became of them."""
+
+    def __init__(self, page: Page, decisions: Sequence[Decision]) -> None:
+        self.body = self.teaser = self.spam = self.spam_prose = self.unsure = 0
+        self.likely = self.likely_removed = 0.0
+        for decision in decisions:
+            text = page.text[decision.start : decision.end]
+            words = count_words(text)
+            likely = words * _likeness(page, page.blocks[decision.block], text, words)
+            if decision.label.startswith("spam-"):
+                self.spam += words
+                self.spam_prose += words if words >= 5 and _SENTENCE_END.search(text) else 0
+                continue
+            self.likely += likely
+            if decision.label == "body":
+                self.body += words
+                self.unsure += words if decision.probability < UNSURE else 0
+            elif decision.label in ("teaser", "navigation"):
+                self.teaser += words
+            if not decision.kept and decision.label not in ("headline", "byline", "caption"):
+                self.likely_removed += likely
+
+
+def _likeness(page: Page, block: Block, text: str, words: int) -> float:
+    """How much of a block looks like an article to somebody who is not the model: trafilatura, or the rule of sentence lines."""
+    if page.html:
+        return block.kept_share
+    return float(words >= 5 and bool(_SENTENCE_END.search(text)))
