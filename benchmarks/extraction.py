@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from newsfilter.clean import clean_many
+from newsfilter.document import clean_many
 from newsfilter.decode import decode
 from newsfilter.records import Source
 from newsfilter.settings import Settings

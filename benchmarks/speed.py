@@ -16,7 +16,7 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from statistics import median  # noqa: E402
 
-from newsfilter.clean import BATCH_SIZE, Cleaner  # noqa: E402
+from newsfilter.document import BATCH_SIZE, Cleaner  # noqa: E402
 from newsfilter.decode import decode  # noqa: E402
 from newsfilter.provenance import encode_record  # noqa: E402
 from newsfilter.records import Source  # noqa: E402

@@ -16,7 +16,7 @@ from newsfilter.settings import Settings
 
 if TYPE_CHECKING:
     from newsfilter.classifier import Model, load_model
-    from newsfilter.clean import Cleaner, clean, clean_many
+    from newsfilter.document import Cleaner, clean, clean_many
     from newsfilter.provenance import restore
 
 __version__ = "0.1.0"
@@ -50,9 +50,9 @@ __all__ = [
 
 # These load NumPy, lxml and trafilatura; they are imported when they are first used.
 _LAZY = {
-    "Cleaner": "newsfilter.clean",
-    "clean": "newsfilter.clean",
-    "clean_many": "newsfilter.clean",
+    "Cleaner": "newsfilter.document",
+    "clean": "newsfilter.document",
+    "clean_many": "newsfilter.document",
     "Model": "newsfilter.classifier",
     "load_model": "newsfilter.classifier",
     "restore": "newsfilter.provenance",

@@ -36,9 +36,10 @@ from newsfilter.records import Block, Metadata, Page
 FORMAT = 1
 MAX_MODEL_BYTES = 64_000_000  # a model is 3 MB; a file that unpacks to more than this is no model
 MODEL_FILE, MANIFEST_FILE = "model.npz", "manifest.json"
+LEAF_UNITS = 100_000  # a leaf of 1 is a log odd of .00001
 TOLERANCE = 1e-6  # how far a stored block's probability may lie from what it was when the model was made
 DECIMALS = 4  # of probabilities; everything that depends on them sees them rounded
-_ROWS = 32  # blocks that walk the trees together: keeps the walk in the processor's cache
+_ROWS = 64  # blocks that walk the trees together: keeps the walk in the processor's cache
 
 _NEIGHBOUR_COLUMNS = ("log_words", "kept_share", "link_density", "ends_sentence", "digits")
 _NEIGHBOUR_LABELS = ("body", "headline", "byline", "caption", "teaser", "navigation", "reaction", "comment", "notice")
@@ -64,18 +65,19 @@ class Trees:
 
     feature: npt.NDArray[np.int64]  # (n_trees, 2**depth - 1)
     threshold: npt.NDArray[np.float32]  # (n_trees, 2**depth - 1)
-    leaf: npt.NDArray[np.float64]  # (n_trees, 2**depth)
-    label: npt.NDArray[np.int16]  # (n_trees,) which label each tree speaks for
+    leaf: npt.NDArray[np.int64]  # (n_trees, 2**depth), in units of 1 / LEAF_UNITS
+    label: npt.NDArray[np.int16]  # (n_trees,) which label each tree speaks for; ascending, each label at least once
     base: npt.NDArray[np.float64]  # (n_labels,)
 
     def scores(self, matrix: Floats) -> npt.NDArray[np.float64]:
-        """Return (n_blocks, n_labels) log odds. Trees are added one by one, in order, so that the sums are the same in every batch."""
+        """Return (n_blocks, n_labels) log odds. Leaves are whole numbers, so that their sums are the same in every batch and order."""
         n_trees, n_nodes = self.feature.shape
         depth = (n_nodes + 1).bit_length() - 1
         first = np.arange(n_trees, dtype=np.int64) * n_nodes
-        first_leaf = np.arange(n_trees, dtype=np.int64) * (n_nodes + 1)
+        first_leaf = np.arange(n_trees, dtype=np.int64) * (n_nodes + 1) - n_nodes
         feature, threshold, leaf = self.feature.ravel(), self.threshold.ravel(), self.leaf.ravel()
-        total = np.tile(self.base, (len(matrix), 1))
+        first_tree = np.flatnonzero(np.concatenate(([True], self.label[1:] != self.label[:-1])))
+        sums = np.empty((len(matrix), len(self.base)), np.int64)
         for start in range(0, len(matrix), _ROWS):
             rows = np.ascontiguousarray(matrix[start : start + _ROWS])
             offset = (np.arange(len(rows), dtype=np.int64) * rows.shape[1])[:, None]
@@ -83,14 +85,14 @@ class Trees:
             node = np.zeros((len(rows), n_trees), np.int64)
             for _ in range(depth):
                 at = node + first
-                right = flat.take(feature.take(at) + offset) > threshold.take(at)
+                place = feature.take(at)
+                place += offset
                 node += node
+                node += flat.take(place) > threshold.take(at)
                 node += 1
-                node += right
-            values = leaf.take(node - n_nodes + first_leaf)
-            for number, label in enumerate(self.label):
-                total[start : start + _ROWS, label] += values[:, number]
-        return total
+            node += first_leaf
+            sums[start : start + _ROWS] = np.add.reduceat(leaf.take(node), first_tree, axis=1)
+        return self.base + sums / LEAF_UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def load_model(path: Path | None = None) -> Model:
         When the file is missing, damaged, of another format or feature version, holds anything but numbers, or scores its stored blocks
         differently here. The message says what to do.
     """
-    folder = shipped_model_folder() if path is None else path if path.is_dir() else path.parent
+    folder = shipped_model_folder() if path is None else path.parent if path.is_file() else path
     manifest_path, model_path = folder / MANIFEST_FILE, folder / MODEL_FILE
     try:
         manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
@@ -223,7 +225,7 @@ def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], 
             text=Linear(arrays["text_weights"], arrays["text_scale"], arrays["text_bias"]),
             markup=Linear(arrays["markup_weights"], arrays["markup_scale"], arrays["markup_bias"]),
             trees=Trees(
-                arrays["tree_feature"].astype(np.int64), arrays["tree_threshold"], arrays["tree_leaf"].astype(np.float64), arrays["tree_label"], arrays["tree_base"]
+                arrays["tree_feature"].astype(np.int64), arrays["tree_threshold"], arrays["tree_leaf"].astype(np.int64), arrays["tree_label"], arrays["tree_base"]
             ),
             manifest=manifest,
         )
@@ -235,6 +237,8 @@ def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], 
         and "body" in labels
         and all(stage.weights.dtype == np.int8 and stage.weights.shape[1:] == (n,) and stage.bias.shape == (n,) for stage in (model.text, model.markup))
         and trees.base.shape == (n,)
+        and np.array_equal(np.unique(trees.label), np.arange(n))
+        and bool((np.diff(trees.label) >= 0).all())
         and trees.leaf.shape == (trees.feature.shape[0], trees.feature.shape[1] + 1)
         and int(trees.label.max(initial=0)) < n
         and int(trees.feature.max(initial=0)) < len(manifest.get("features", ()))

@@ -7,6 +7,7 @@ because attributes put on elements survive on less than half of what it returns.
 import logging
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import urlsplit
 
@@ -28,31 +29,40 @@ _HIDING = re.compile(
     r"|(?:left|top|right|text-indent|margin-left)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01]|(?:^|;|\s)(?:height|width)\s*:\s*[01](?:px)?\s*(?:;|$|!)",
     re.IGNORECASE,
 )
-_HINT = re.compile(r"[A-Za-z]+")
+_HINT = re.compile(r"[a-z]+")
 _WORD = re.compile(r"\w+")
 _CLOSING = re.compile(rb"</(?:body|html)\s*>", re.IGNORECASE)
 _ENDS_SENTENCE = re.compile(r"[.!?…:;\"”’»)。！？]\s*$")
 
 HINT_ELEMENTS = 5  # how many elements, from the text upwards, give class and id words; further up they say what kind of page it is
 HINT_WORDS = 24
-MAX_DEPTH = 400  # trafilatura and the deep copies it makes recurse; real pages stay below 100
-MAX_ELEMENTS = 60_000  # trafilatura takes 20 s on 200,000 links; the largest of the 2,000 development pages has 25,000 elements
+MAX_DEPTH = 400  # trafilatura and the deep copies it makes recurse; the deepest of the 3,065 development pages has 54
+MAX_ELEMENTS = 60_000  # trafilatura takes 20 s on 200,000 links; the largest of the 3,065 development pages has 15,795
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 
 
 @dataclass(slots=True)
 class _Frame:
-    """An open element during the walk."""
+    """An element during the walk, and after it as the place of its text runs."""
 
     tag: str
-    path: str
+    parent: "_Frame | None"
+    number: int  # among its parent's children of this name, from 1
     line: bool  # begins and ends a line
     link: int  # 0 no link, 1 inward, 2 outward
     hidden: bool
     own_hints: tuple[str, ...]
     children: dict[str, int] = field(default_factory=dict)  # element name -> how many so far
     runs: int = 0
+    _path: str = ""
+
+    def path(self) -> str:
+        """The element's XPath, complete once the walk is: a name that a parent holds once goes without its number."""
+        if not self._path:
+            index = "" if self.parent is None or self.parent.children[self.tag] == 1 else f"[{self.number}]"
+            self._path = f"{self.parent.path() if self.parent else ''}/{self.tag}{index}"
+        return self._path
 
 
 def parse(text: str) -> tuple[lxml.html.HtmlElement | None, bool]:
@@ -100,7 +110,7 @@ def extract(text: str, *, url: str | None = None, date_search: bool = False) -> 
         frame, hints, linked, outward, tags = facts
         size = len(words)
         blocks.append(
-            Block(start, start + size, frame.path, frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share)
+            Block(start, start + size, frame.path(), frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share)
         )
         frame.runs += 1
         start += size + 1
@@ -135,7 +145,7 @@ class _Walk:
                 tag = element.tag
                 if tag in _SKIPPED:
                     walker.skip_subtree()
-                    stack.append(_Frame(tag, "", False, 0, True, ()))
+                    stack.append(_Frame(tag, None, 0, False, 0, True, ()))
                     continue
                 self._open(element, tag)
                 if element.text:
@@ -155,12 +165,11 @@ class _Walk:
         self.elements += 1
         if len(stack) > self.deepest:
             self.deepest = len(stack)
+        parent, number, link, hidden = None, 1, 0, False
         if stack:
             parent = stack[-1]
             number = parent.children[tag] = parent.children.get(tag, 0) + 1
-            path, link, hidden = f"{parent.path}/{tag}[{number}]", parent.link, parent.hidden
-        else:
-            path, link, hidden = f"/{tag}", 0, False
+            link, hidden = parent.link, parent.hidden
         line = tag in _LINE
         if line:
             self._close_run()
@@ -169,12 +178,12 @@ class _Walk:
         hints: tuple[str, ...] = ()
         for name, value in element.items():
             if name in ("class", "id", "itemprop", "role", "rel"):
-                hints += tuple(word.lower() for word in _HINT.findall(value[:200]))
+                hints += hint_words(value)
             elif (name == "style" and not hidden and _HIDING.search(value)) or name == "hidden":
                 hidden = True
             elif name == "href" and tag == "a":
                 link = self._direction(value)
-        stack.append(_Frame(tag, path, line, link, hidden, hints))
+        stack.append(_Frame(tag, parent, number, line, link, hidden, hints))
 
     def _direction(self, href: str) -> int:
         if not href.startswith(("http:", "https:", "//")):
@@ -224,6 +233,12 @@ class _Walk:
         self._pieces.clear()
         self._linked = self._outward = 0
         self._inner = ()
+
+
+@lru_cache(maxsize=100_000)
+def hint_words(value: str) -> tuple[str, ...]:
+    """Return the words of a class or id, lower-cased; a page says the same few hundreds over and over."""
+    return tuple(_HINT.findall(value[:200].lower()))
 
 
 def bare_host(host: str | None) -> str | None:

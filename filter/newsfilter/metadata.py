@@ -14,7 +14,7 @@ from newsfilter.records import Metadata
 _ARTICLE = re.compile(r"article|newsarticle|blogposting|report|posting|review", re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f]+")
-_SEPARATORS = re.compile(r"\s+[|–—»·•-]\s+|\s*\|\s*")
+SEPARATORS = re.compile(r"\s+[|–—»·•:-]\s+|\s*[|｜：]\s*")
 MAX_FIELD = 500  # characters; longer "authors" and "titles" are whole paragraphs in the wrong field
 
 
@@ -63,9 +63,9 @@ def bare_title(title: str, site: str | None, heading: str | None) -> str:
     >>> bare_title("Köprü açıldı - Kent Haber", "Kent Haber", None)
     'Köprü açıldı'
     """
-    if heading and heading != title and len(heading) >= 12 and normal_form(title).startswith(normal_form(heading)):
+    if heading and heading != title and len(heading) >= 6 and normal_form(title).startswith(normal_form(heading)):
         return heading
-    parts = _SEPARATORS.split(title)
+    parts = SEPARATORS.split(title)
     if site and len(parts) > 1 and normal_form(parts[-1]) == normal_form(site):
         return title[: title.rindex(parts[-1])].rstrip(" |–—»·•-\t")
     return title

@@ -100,8 +100,11 @@ def _entry(page: Page, tile: tuple[Decision, int, int], at: tuple[int, int] | No
     }
     if at is not None:
         entry["at"] = list(at)
-    if page.blocks[decision.block].xpath is not None:
-        entry["xpath"] = f"{page.blocks[decision.block].xpath}/text()[{page.blocks[decision.block].run + 1}]"
+    block = page.blocks[decision.block]
+    if block.xpath is not None:
+        entry["xpath"] = block.xpath
+    if block.run:
+        entry["run"] = block.run
     if at is None:
         entry["text"] = page.text[start:end]
     if decision.evidence:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from newsfilter.dateline import read_dateline
-from newsfilter.metadata import normal_form
+from newsfilter.metadata import SEPARATORS, normal_form
 from newsfilter.records import Decision, Page
 
 MAX_HEADLINE_WORDS = 30
@@ -20,10 +20,11 @@ def find_headline(page: Page, decisions: Sequence[Decision]) -> str | None:
 
     Where several could be it, the one that the page repeats wins (as a breadcrumb's end, too), then the likelier, then the first.
     """
-    if page.html and page.metadata.title:
-        return page.metadata.title
     texts = [page.text_of(block) for block in page.blocks]
     forms = [normal_form(text) for text in texts]
+    if page.html and (title := page.metadata.title):
+        parts = [] if normal_form(title) in forms else [part for part in SEPARATORS.split(title) if normal_form(part) in forms]
+        return max(parts, key=len, default=title)  # "Site - Headline", where the headline stands on the page and the whole does not
     seen = Counter(forms)
     tails = {normal_form(_CRUMB.split(text)[-1]) for text in texts[:8] if len(_CRUMB.split(text)) > 2}
     first_body = next((d.block for d in decisions if d.label == "body" and len(texts[d.block].split()) >= MIN_PARAGRAPH_WORDS), -1)
@@ -42,7 +43,7 @@ def repeated_headline(page: Page, decisions: Sequence[Decision], title: str | No
     """Mark every copy of the headline, so that the body never holds it, and every breadcrumb that ends in it.
 
     Scrapers that read the whole page write the headline two or three times: as title, as the breadcrumb's end, as an image's alternative text.
-    Source: 71 % of the development pages hold it twice or more. Cost: a subhead that repeats the headline word for word.
+    Source: 17 in 100 development pages hold it in two blocks or more, apart from breadcrumbs. Cost: a subhead that repeats the headline word for word.
     """
     wanted = normal_form(title or "")
     if len(wanted) < 3:
@@ -64,8 +65,8 @@ def repeated_headline(page: Page, decisions: Sequence[Decision], title: str | No
 def dateline_lines(page: Page, decisions: Sequence[Decision]) -> list[Decision]:
     """Mark lines that are nothing but a date, an agency or an author line.
 
-    Source: of the development pages' lines of this form 2 in 1,000 stand in a gold body. Cost: a one-line paragraph that is a bare date, such as
-    the heading of a chronology.
+    Source: of 884 such lines on the development pages, 30 stand in a gold body, most of them dates that those gold texts keep. Cost: a source line
+    under a table ("Source: Bureau of Labor Statistics"), and in plain text the heading of a chronology.
     """
     result = []
     for decision in decisions:

@@ -16,10 +16,13 @@ MIN_WRAP, MAX_WRAP = 40, 160  # columns between which people and mail programs w
 WRAPPED_SHARE = 0.6  # of the line pairs that must be one sentence, how many a common width must explain; link-word footers reach .2
 RAGGED = 0.9  # of the width, from which on a line counts as full: proportional fonts wrap unevenly
 GLUED_SENTENCE = 4  # words in front of a joint, so that an abbreviation at a sentence's start is none
+LOOK_BACK = 400  # characters before a joint in which its sentence must begin
 MAX_HEADING = 160  # characters of a quoted heading between two glued paragraphs
 
 _SENTENCE_END = re.compile(r"[.!?…:;。！？؟][\"”’'»)\]]*$")
-_JOINT = re.compile(r"[.!?…][”’»)\]]{0,2}(?=[^\s.!?…”’»)\],;:])")
+_JOINT = re.compile(r"[.!?…]+[”’»)\]]{0,2}(?=[^\s.!?…”’»)\],;:])")
+_SENTENCE_BREAK = re.compile(r"[.!?…]\s*")
+_TOKEN = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"[^\W\d_]+$")
 _TOP_LEVEL = frozenset("com net org gov edu tr de ru uk eu info biz tv io co az id fr es gr html htm php pdf jpg png".split())
 _CLOSING_QUOTE = {"'": "'", '"': '"', "“": "”", "‘": "’", "«": "»"}
@@ -135,12 +138,15 @@ def _unglued(text: str, span: Span) -> Iterator[Span]:
     start, end = span
     piece = text[start:end]
     certain, possible = [], []
+    quotes = counted = 0  # straight quotation marks before the place that was last looked at
     for match in _JOINT.finditer(piece):
         at = match.end()
-        cuts = _cuts(piece, at)
+        quotes += piece.count('"', counted, at)
+        counted = at
+        cuts = _cuts(piece, at, quoted=quotes % 2 == 1)
         if not cuts:
             continue
-        kind = _joint_kind(piece, match.start(), closed=match.end() - match.start() > 1 or cuts[0] != at)
+        kind = _joint_kind(piece[max(0, match.start() - LOOK_BACK) : match.start()])
         if kind == "certain":
             certain += cuts
         elif kind == "possible":
@@ -150,12 +156,12 @@ def _unglued(text: str, span: Span) -> Iterator[Span]:
         yield _stripped(text, start + left, start + right)
 
 
-def _cuts(piece: str, at: int) -> list[int]:
-    """Where to cut behind the full stop that ends at `at`: there, or around a quoted heading."""
+def _cuts(piece: str, at: int, *, quoted: bool) -> list[int]:
+    """Where to cut behind the full stop that ends at `at`: there, or around a quoted heading. `quoted`: a quotation is open."""
     first = piece[at]
     if first not in _CLOSING_QUOTE:
         return [at] if _opens(piece, at) else []
-    if first == '"' and piece.count('"', 0, at) % 2:  # it closes a quotation that is open
+    if first == '"' and quoted:  # it closes the quotation
         return [at + 1] if _opens(piece, at + 1) else []
     if (heading_end := _heading_end(piece, at)) is not None:
         return [at, heading_end]
@@ -178,21 +184,24 @@ def _opens(piece: str, at: int) -> bool:
     first = piece[at : at + 1]
     if not (first.isupper() or (first.isalpha() and first.lower() == first.upper() and first < "\u2e80")):
         return False
-    token = re.match(r"\w+", piece[at:])
+    token = _TOKEN.match(piece, at, at + LOOK_BACK)
     word = token.group() if token else ""
     behind = piece[at + len(word) : at + len(word) + 1]
+    if behind in ("@", ".") and "@" in piece[at : at + LOOK_BACK].split(None, 1)[0]:
+        return False
     return not (word.lower() in _TOP_LEVEL or (len(word) == 1 and behind == "."))
 
 
-def _joint_kind(piece: str, stop: int, *, closed: bool) -> str:
-    token = piece[piece.rfind(" ", 0, stop) + 1 : stop]
+def _joint_kind(before: str) -> str:
+    """Whether a full stop behind `before`, a paragraph's last characters up to there, ends a sentence for certain, possibly, or not."""
+    token = before[before.rfind(" ") + 1 :]
     if "@" in token or "/" in token or token.lower().startswith("www"):
         return "none"
-    sentence = re.split(r"[.!?…]\s*", piece[max(0, stop - 400) : stop])[-1]
+    sentence = _SENTENCE_BREAK.split(before)[-1]
     if len(sentence.split()) < GLUED_SENTENCE:
         return "none"
-    before = piece[:stop].rstrip(")\"”’'»]") if closed else piece[:stop].rstrip("\"”’'»)")
-    word = _LAST_WORD.search(before[-40:])
+    before = before.rstrip(")\"”’'»]")
+    word = _LAST_WORD.search(before[-60:])
     if word is None:
         return "possible" if before[-1:].isdigit() else "none"
     letters = word.group()

@@ -12,7 +12,10 @@ from newsfilter.records import Block, Page
 
 BODY_SHARE = 0.6  # of a block's words that must stand in the gold text
 LONG = 8  # words from which on a block's agreement with the gold is no accident
+TEASER_WORDS = 4  # mean words of a container's links from which on they are headlines
 NEAR = 3  # blocks around the long body blocks within which a short agreement counts
+
+_GROUP = re.compile(r".*/(?:table|ul|ol)(?:\[\d+\])?(?=/)")  # the innermost list or table that a path goes through
 
 # The first that matches names the class. Words are matched whole or as the beginning of a class word.
 _CLASSES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -51,19 +54,31 @@ def gold_labels(page: Page, gold: str, title: str | None) -> list[str]:
             labels.append("body")
         else:
             labels.append(_furniture(block, text))
-    return labels
+    return _one_kind_a_container(page, labels, sizes)
+
+
+def _one_kind_a_container(page: Page, labels: list[str], sizes: list[int]) -> list[str]:
+    """Let a container's links be all menu or all teasers, by their mean length: one short headline makes no menu, one long entry no list of news."""
+    containers: dict[str, list[int]] = {}
+    for number, (block, label) in enumerate(zip(page.blocks, labels, strict=True)):
+        if label in ("navigation", "teaser"):
+            path = block.xpath or ""
+            group = _GROUP.match(path)
+            containers.setdefault(group.group() if group else path.rsplit("/", 2)[0], []).append(number)
+    result = list(labels)
+    for members in containers.values():
+        kind = "teaser" if sum(sizes[number] for number in members) >= TEASER_WORDS * len(members) else "navigation"
+        for number in members:
+            result[number] = "navigation" if "nav" in page.blocks[number].tags else kind
+    return result
 
 
 def _group_shares(page: Page, shares: list[float], sizes: list[int]) -> list[float]:
     """Give the cells of a table, and the items of a list, their group's share where it is clear: alone, a "3" or a "Monday" stands anywhere."""
     groups: dict[str, list[int]] = {}
     for number, block in enumerate(page.blocks):
-        path = block.xpath or ""
-        for element in ("/table[", "/ul[", "/ol["):
-            at = path.rfind(element)
-            if at >= 0:
-                groups.setdefault(path[: path.index("]", at)], []).append(number)
-                break
+        if group := _GROUP.match(block.xpath or ""):
+            groups.setdefault(group.group(), []).append(number)
     result = list(shares)
     for members in groups.values():
         words = sum(max(sizes[number], 1) for number in members)

@@ -34,7 +34,7 @@ def save_model(folder: Path, name: str, fitted: Fitted, tables: Tables, about: d
         "fold": tables.fold, "kind": tables.kind,
         "text_weights": fitted.text.weights, "text_scale": fitted.text.scale, "text_bias": fitted.text.bias,
         "markup_weights": fitted.markup.weights, "markup_scale": fitted.markup.scale, "markup_bias": fitted.markup.bias,
-        "tree_feature": fitted.trees.feature.astype(np.int16), "tree_threshold": fitted.trees.threshold, "tree_leaf": fitted.trees.leaf.astype(np.float32),
+        "tree_feature": fitted.trees.feature.astype(np.int16), "tree_threshold": fitted.trees.threshold, "tree_leaf": fitted.trees.leaf.astype(np.int32),
         "tree_label": fitted.trees.label.astype(np.int16), "tree_base": fitted.trees.base,
     }  # fmt: skip
     raw = archive(arrays)

@@ -14,13 +14,14 @@ from typing import Any
 from newsfilter import __version__
 from newsfilter.classifier import Model, load_model
 from newsfilter.damage import find_damage
-from newsfilter.dateline import read_date, read_dateline
+from newsfilter.dateline import read_author, read_date, read_dateline
 from newsfilter.decode import decode, sniff_media_type
 from newsfilter.evidence import find_evidence
 from newsfilter.extract import extract
 from newsfilter.language import detect_language
 from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
 from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict
+from newsfilter.repair import apply, find_edits
 from newsfilter.rules import dateline_lines, find_headline, repeated_headline
 from newsfilter.segment import segment
 from newsfilter.settings import Settings
@@ -101,6 +102,10 @@ class Cleaner:
         article = self._finish(source, decoding, page, self.model.predict([page])[0], everything=True)
         return page, article
 
+    def read(self, source: Source) -> Page:
+        """Decode one document and cut it into blocks, no more."""
+        return self._read(source)[1]
+
     def _read(self, source: Source) -> tuple[Decoding, Page]:
         limit = self.settings.max_bytes
         if limit and len(source.raw) > limit:
@@ -122,6 +127,8 @@ class Cleaner:
             decisions = self._keep(repeated_headline(page, dateline_lines(page, decisions), title))
             decisions = find_evidence(self.model, page, decisions, everything=everything)
             about = _about(page, decisions, title)
+            if self.settings.repair:
+                about = replace(about, title=mended(about.title), byline=mended(about.byline), site=mended(about.site))
         body_text = "\n\n".join(page.text[d.start : d.end] for d in decisions if d.kept and d.label == "body")
         with self._timed("language"):
             language = detect_language(body_text)
@@ -237,6 +244,11 @@ def document_id(source: Source) -> str:
     return hashlib.sha256("\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def mended(text: str | None) -> str | None:
+    """Repair a title or name as the body is repaired."""
+    return None if text is None else apply(text, 0, find_edits(text))
+
+
 def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Metadata:
     """What is known of the article: its page's metadata, filled up from its byline blocks."""
     published, byline = page.metadata.published, page.metadata.byline
@@ -249,7 +261,7 @@ def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Meta
         line = read_dateline(text)
         found = line.published if line is not None else (date[0] if (date := read_date(text)) else None)
         published = published or found
-        byline = byline or (line.byline if line is not None else None)
+        byline = byline or (line.byline if line is not None else read_author(text))
     return replace(page.metadata, title=title, published=published, byline=byline)
 
 

@@ -1,0 +1,193 @@
+"""The command line: exit status 0 nothing to say, 1 documents failed or the run stopped, 2 wrong usage, 130 interrupted."""
+
+import io
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from newsfilter.errors import InputError, ModelError, NewsfilterError
+from newsfilter.options import UsageError, parse, parser, settings_of, version_text
+from newsfilter.terminal import Progress, complain, explanation, visible, wants_colour
+
+if TYPE_CHECKING:
+    from newsfilter.dumps.run import Result
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; None takes those of this process.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    _never_fail_to_print(sys.stdout, sys.stderr)
+    status = OK
+    try:
+        status = _command(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except SystemExit as leaving:  # argparse has printed its help
+        return int(leaving.code or 0)
+    except BrokenPipeError:
+        _stop_printing()
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except NewsfilterError as error:
+        from newsfilter.dumps.writing import StoppedError  # noqa: PLC0415 - only where something went wrong
+
+        complain(str(error))
+        return FAILED if isinstance(error, StoppedError) else USAGE
+    return status
+
+
+def _stop_printing() -> None:
+    # Whoever read our output has seen enough. Python flushes standard output once more when it ends; let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _never_fail_to_print(*streams: TextIO) -> None:
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no UTF-8 gets escapes, not a traceback
+
+
+def _command(arguments: list[str]) -> int:
+    if not arguments:
+        parser()[0].print_help()
+        return USAGE
+    known = parse(arguments)
+    if known.version:
+        print(version_text())
+        return OK
+    return _clean(known) if known.command == "clean" else _explain(known)
+
+
+def _clean(known: Namespace) -> int:
+    settings = settings_of(known)
+    from newsfilter.dumps.run import BATCH_SIZE, Order, clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
+
+    order = Order(
+        sources=tuple(known.sources),
+        out=known.out,
+        settings=settings,
+        model_path=_model_path(known),
+        jobs=known.jobs or _processors(),
+        batch_size=known.batch_size or BATCH_SIZE,
+        resume=known.resume,
+        overwrite=known.overwrite,
+    )
+    progress = None if known.quiet else Progress(sys.stderr)
+    try:
+        result = clean_dump(order, stdin=_stdin(), watch=progress)
+    finally:
+        if progress is not None:
+            progress.close()
+    return _report(known, result)
+
+
+def _model_path(known: Namespace) -> Path | None:
+    path: Path | None = known.model
+    if path is not None and not path.exists():
+        raise ModelError(f"{path}: does not exist; give --model the folder that holds the model")
+    return path
+
+
+def _stdin() -> BinaryIO:
+    return sys.stdin.buffer if sys.stdin is not None else io.BytesIO()  # a daemon has none
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _report(known: Namespace, result: "Result") -> int:
+    """Say how a run ended; what went wrong first, because a reader of standard output may leave early."""
+    from newsfilter.dumps.summary import summary_text  # noqa: PLC0415 - as above
+
+    for note in result.notes:
+        complain(f"note: {note}")
+    status = OK
+    if result.stopped:
+        complain(result.stopped)
+        status = FAILED
+    if result.imbalance:
+        complain(result.imbalance)
+        status = FAILED
+    counts = result.content["counts"]
+    if counts["failed"] > _allowed(known.max_failed, counts["documents"]):
+        status = FAILED
+        for line in _failed_lines(known.out):
+            detail = line["reasons"][0]["value"]
+            complain(f"failed: {line['uri']}: {line['reason']}{f' ({detail})' if detail else ''}")
+        complain(f"{counts['failed']} of {counts['documents']} documents failed; mend them, or allow for them with --max-failed")
+    if result.interrupted:
+        complain("interrupted; what is written is whole; run the same command again with --resume to go on")
+        status = INTERRUPTED
+    try:
+        if known.json:
+            _print_json(result.content)
+        elif not known.quiet:
+            print(summary_text(result.content, visible))
+            print(f"output: {visible(str(known.out))}" if counts["documents"] else "no documents were found")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_printing()  # and keep the exit status, which speaks of the run
+    return status
+
+
+def _allowed(limit: tuple[int | None, float | None], documents: int) -> float:
+    count, share = limit
+    return count if count is not None else (share or 0.0) * documents
+
+
+def _failed_lines(out: Path) -> "list[dict[str, Any]]":
+    from newsfilter.dumps.ledger import NAME  # noqa: PLC0415 - as above
+
+    with (out / NAME).open(encoding="utf-8") as ledger:
+        return [line for raw in ledger if (line := json.loads(raw))["status"] == "failed"]
+
+
+def _print_json(value: Any) -> None:
+    # JSON escapes control characters up to U+001F only; at a terminal the rest must not pass either.
+    print(json.dumps(value, ensure_ascii=sys.stdout.isatty(), indent=2))
+
+
+def _explain(known: Namespace) -> int:
+    settings = settings_of(known)
+    from newsfilter.classifier import load_model  # noqa: PLC0415 - as above
+    from newsfilter.document import Cleaner, too_large  # noqa: PLC0415 - as above
+    from newsfilter.dumps.reading import Oversized, Skipped, read  # noqa: PLC0415 - as above
+    from newsfilter.dumps.sources import list_sources, with_stdin  # noqa: PLC0415 - as above
+    from newsfilter.records import Page  # noqa: PLC0415 - as above
+
+    if known.file != "-" and Path(known.file).is_dir():
+        raise UsageError(f"{known.file}: a folder; explain takes one file, newsfilter clean takes folders")
+    listing = with_stdin(list_sources([known.file]), _stdin(), settings.max_bytes)
+    if not listing.entries:
+        raise InputError(f"{known.file}: no regular file; give a document, or - for standard input")
+    document = read(listing.entries[0], settings.max_bytes)
+    if isinstance(document, Skipped):
+        raise InputError(f"{known.file}: no document ({document.kind}); a run counts it as skipped")
+    cleaner = Cleaner(settings, load_model(_model_path(known)))
+    if isinstance(document, Oversized):
+        page, article = Page("", (), html=False), too_large(document.source, document.size, settings, cleaner.model)
+    else:
+        page, article = cleaner.explain(document)
+    if known.json:
+        _print_json({"record": article.record, "body": article.body})
+        return OK
+    for line in explanation(page, article, colour=wants_colour(sys.stdout)):
+        print(line)
+    return OK

@@ -1,0 +1,70 @@
+"""``run.json``: what a run was asked, with what, and what it came to; written when it starts and when it ends."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from newsfilter.dumps.writing import write_whole
+from newsfilter.errors import OutputError
+
+NAME = "run.json"
+SCHEMA = "newsfilter/run/1"
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def as_json(value: Any) -> Any:
+    """Return settings as JSON gives them back, for comparing."""
+    return json.loads(json.dumps(asdict(value)))
+
+
+def read_run(out: Path) -> dict[str, Any] | None:
+    """Read an earlier run's file, or None where there is none.
+
+    Raises
+    ------
+    OutputError
+        When there is a ``run.json`` that newsfilter did not write, or cannot read.
+    """
+    path = out / NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise OutputError(f"{path}: not written by this version of newsfilter; give -o another folder, or remove that file")
+    return content
+
+
+def write_run(out: Path, content: Mapping[str, Any]) -> None:
+    """Write ``run.json`` whole."""
+    write_whole(out / NAME, json.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n")
+
+
+def differences(earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Name what keeps a run from being resumed: other sources, other settings, another model.
+
+    >>> differences({"sources": ["a"], "settings": {"min_words": 40}}, {"sources": ["a"], "settings": {"min_words": 20}})
+    ['min_words (40 then, 20 now)']
+    """
+    found = []
+    if earlier.get("sources") != wanted.get("sources"):
+        found.append(f"sources ({' '.join(earlier.get('sources') or ())} then, {' '.join(wanted.get('sources') or ())} now)")
+    then, today = earlier.get("settings") or {}, wanted.get("settings") or {}
+    found += [
+        f"{name} ({then.get(name)} then, {today.get(name)} now)"
+        for name in sorted(then.keys() | today.keys())
+        if then.get(name) != today.get(name)
+    ]
+    models = [(content.get("model") or {}).get("sha256") or "none" for content in (earlier, wanted)]
+    if models[0] != models[1]:
+        found.append(f"model ({models[0][:12]} then, {models[1][:12]} now)")
+    return found

@@ -1,0 +1,146 @@
+"""What a run came to, in numbers, and those numbers as text."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from newsfilter.dumps.ledger import Line
+from newsfilter.dumps.worker import BatchOutcome
+from newsfilter.records import LABELS
+
+STATUSES = ("accepted", "review", "rejected", "failed")
+SLOWEST = 5  # documents that the summary names
+
+
+class Totals:
+    """Counts that grow with each line of the ledger; made again from the ledger when a run is resumed."""
+
+    def __init__(self) -> None:
+        self.status: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.removed: Counter[str] = Counter()
+        self.kept = 0
+        self.cpu: Counter[str] = Counter()
+        self._slowest: list[tuple[float, str]] = []
+
+    def add_line(self, line: Line) -> None:
+        """Count one document."""
+        self.status[line["status"]] += 1
+        self.kept += line["characters"]
+        self.removed.update(line["labels"])
+        self.reasons.update(reason["code"] for reason in line["reasons"])
+
+    def add_batch(self, batch: BatchOutcome) -> None:
+        """Count a batch: lines, things skipped, and CPU time."""
+        for outcome in batch.outcomes:
+            if outcome.line is None:
+                self.skipped[outcome.skipped or ""] += 1
+            else:
+                self.add_line(outcome.line)
+                self.add_slow(outcome.uri, outcome.seconds)
+        for stage, seconds in batch.cpu.items():
+            self.cpu[stage] += seconds  # type: ignore[assignment]  # a Counter adds up fractions as well
+
+    def add_slow(self, uri: str, seconds: float) -> None:
+        """Remember the slowest documents."""
+        heapq.heappush(self._slowest, (seconds, uri))
+        if len(self._slowest) > SLOWEST:
+            heapq.heappop(self._slowest)
+
+    def go_on_from(self, content: Mapping[str, Any]) -> None:
+        """Take over what the ledger does not tell of an earlier part of the run: CPU time and the slowest documents."""
+        for stage, seconds in content["seconds"]["cpu"].items():
+            self.cpu[stage] += seconds
+        for slow in content["slowest"]:
+            self.add_slow(slow["uri"], slow["seconds"])
+
+    @property
+    def documents(self) -> int:
+        """How many documents have a status."""
+        return sum(self.status.values())
+
+    def content(self) -> dict[str, Any]:
+        """Return the part of ``run.json`` that counts."""
+        labels = (*(label for label in LABELS if label in self.removed), *sorted(self.removed.keys() - set(LABELS)))
+        return {
+            "counts": {
+                "documents": self.documents,
+                **{status: self.status[status] for status in STATUSES},
+                "skipped": sum(self.skipped.values()),
+            },
+            "skipped": dict(sorted(self.skipped.items())),
+            "reasons": dict(sorted(self.reasons.items())),
+            "characters": {"kept": self.kept, "removed": {label: self.removed[label] for label in labels}},
+            "slowest": [{"uri": uri, "seconds": round(seconds, 3)} for seconds, uri in sorted(self._slowest, reverse=True)],
+        }
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return CPU seconds by stage, in milliseconds' precision."""
+        return {stage: round(seconds, 3) for stage, seconds in self.cpu.items()}
+
+
+def imbalance(content: Mapping[str, Any], listed: int, lines: int) -> str | None:
+    """Check that every document is accounted for.
+
+    Parameters
+    ----------
+    content
+        A finished run's ``run.json``.
+    listed
+        How many documents the listing held, without those that turned out to be none.
+    lines
+        How many lines the ledger holds.
+
+    Returns
+    -------
+    str or None
+        What is wrong, or None.
+    """
+    counts = content["counts"]
+    total = sum(counts[status] for status in STATUSES)
+    if counts["documents"] == total == listed == lines:
+        return None
+    return (
+        f"the run does not add up: {listed} documents were found, {lines} are in the ledger, {counts['documents']} were counted and {total} have a status; "
+        "this is a defect, please report it with run.json and ledger.jsonl"
+    )
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "-"
+
+
+def summary_text(content: Mapping[str, Any], show: Callable[[str], str] = str) -> str:
+    """Return a run's summary for reading; `show` makes a scraped string fit for where it will be shown."""
+    counts, characters = content["counts"], content["characters"]
+    rows = [("documents", _number(counts["documents"]), "")]
+    rows += [(f"  {status}", _number(counts[status]), _share(counts[status], counts["documents"])) for status in STATUSES]
+    if counts["skipped"]:
+        rows.append(("skipped", _number(counts["skipped"]), _listed(content["skipped"])))
+    reasons = dict(sorted(content["reasons"].items(), key=lambda pair: (-pair[1], pair[0])))
+    if reasons:
+        rows.append(("reasons", "", _listed(reasons)))
+    whole = characters["kept"] + sum(characters["removed"].values())
+    rows.append(("characters kept", _number(characters["kept"]), _share(characters["kept"], whole)))
+    for label, removed in sorted(characters["removed"].items(), key=lambda pair: -pair[1]):
+        rows.append((f"  removed: {label}", _number(removed), _share(removed, whole)))
+    rows += [
+        (f"{'slowest' if number == 0 else ''}", f"{slow['seconds']:.2f} s", show(slow["uri"]))
+        for number, slow in enumerate(content["slowest"])
+    ]
+    wall = content["seconds"]["wall"]
+    rate = f"{counts['documents'] / wall:.1f} documents/s" if wall > 0 else ""
+    rows.append(("time", f"{wall:.1f} s", rate))
+    left = max(len(row[0]) for row in rows)
+    middle = max(len(row[1]) for row in rows)
+    return "\n".join(f"{name:<{left}}  {value:>{middle}}  {note}".rstrip() for name, value, note in rows)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {_number(count)}" for name, count in counts.items())

@@ -1,0 +1,213 @@
+"""The command line's grammar: options, those of the settings among them, and errors that name what was probably meant."""
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from newsfilter.errors import SettingsError
+from newsfilter.settings import Settings, find_settings, read_settings, with_values
+
+EXIT_HELP = "exit status: 0 all documents accounted for and no more than --max-failed failed; 1 more failed, or the run stopped; 2 wrong usage; 130 interrupted"
+
+
+class UsageError(SettingsError):
+    """A command line that cannot be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of exiting, and knows no abbreviations: a new option must not change what an old script means."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message, with where to look."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def version_text() -> str:
+    """Return the name and version of this program."""
+    import newsfilter  # noqa: PLC0415 - the package imports nothing of ours that we need
+
+    return f"newsfilter {newsfilter.__version__}"
+
+
+def parser() -> tuple[Parser, dict[str, Parser]]:
+    """Build the parser, and the parsers of the commands by name."""
+    top = Parser(
+        prog="newsfilter",
+        description="Clean scraped news: article text on disk, and beside it a record of everything that was removed.",
+        epilog=EXIT_HELP,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    clean = commands.add_parser(
+        "clean", help="clean files and folders into OUT", description="Clean files and folders into OUT.", epilog=EXIT_HELP
+    )
+    clean.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SRC",
+        help="file, folder (read recursively), or - for standard input; HTML and plain text, also gzipped",
+    )
+    clean.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for bodies, records, ledger.jsonl and run.json")
+    _add_run_options(clean)
+    explain = commands.add_parser(
+        "explain",
+        help="show one document block by block",
+        description="Show one document block by block: what was kept and removed, and why.",
+    )
+    explain.add_argument("file", metavar="FILE", help="document to explain, or - for standard input")
+    explain.add_argument("--json", action="store_true", help="print the record and the body as JSON")
+    for command in (clean, explain):
+        _add_settings(command)
+    return top, {"clean": clean, "explain": explain}
+
+
+def _add_run_options(clean: Parser) -> None:
+    clean.add_argument(
+        "--jobs", type=_whole(0), default=1, metavar="N", help="processes to spread the work over; 0: one for each processor (default: 1)"
+    )
+    clean.add_argument(
+        "--batch-size",
+        type=_whole(1),
+        default=None,
+        metavar="N",
+        help="documents that a process takes at a time; changes no output (default: 16)",
+    )
+    clean.add_argument(
+        "--max-failed",
+        type=max_failed,
+        default=(0, None),
+        metavar="N|SHARE",
+        help="failed documents to put up with: a count, or a share such as 0.01 or 1%% (default: 0)",
+    )
+    again = clean.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with an interrupted run in OUT")
+    again.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote to OUT, and start afresh")
+    clean.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    clean.add_argument("--json", action="store_true", help="print run.json instead of the summary")
+
+
+def _add_settings(command: Parser) -> None:
+    group = command.add_argument_group(
+        "settings", "each also in newsfilter.toml or [tool.newsfilter], with underscores; what is given here wins"
+    )
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="read settings from FILE (default: the nearest newsfilter.toml or [tool.newsfilter], here or above)",
+    )
+    group.add_argument("--model", type=Path, metavar="PATH", help="use another model than the shipped one")
+    for setting in fields(Settings):
+        _add_setting(group, setting)
+
+
+def _add_setting(group: argparse._ArgumentGroup, setting: Field[Any]) -> None:
+    """One option for one setting. Its value stays a text or number; `with_values` checks it, so that a file and an option say the same."""
+    flag, default = "--" + setting.name.replace("_", "-"), setting.default
+    if default is MISSING:
+        raise TypeError(f"setting {setting.name} needs a default")
+    shown = (
+        ",".join(default) or "none"
+        if isinstance(default, tuple)
+        else ("on" if default else "off")
+        if isinstance(default, bool)
+        else str(default)
+    )
+    text = f"{setting.metadata['help']} (default: {shown})".replace("%", "%%")
+    if isinstance(default, bool):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif isinstance(default, tuple):
+        group.add_argument(flag, metavar="A,B", default=None, help=text)
+    else:
+        group.add_argument(
+            flag, type=_number_type(type(default)), metavar="N" if isinstance(default, int) else "SHARE", default=None, help=text
+        )
+
+
+def _number_type(kind: type) -> Callable[[str], int | float]:
+    def number(text: str) -> int | float:
+        try:
+            return int(text) if kind is int else float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {'whole number' if kind is int else 'number'}") from None
+
+    return number
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
+        return int(text)
+
+    return number
+
+
+def max_failed(text: str) -> tuple[int | None, float | None]:
+    """Read ``--max-failed``: a whole number is a count, a number with a point or a % sign a share.
+
+    >>> max_failed("3"), max_failed("1%"), max_failed("0.01")
+    ((3, None), (None, 0.01), (None, 0.01))
+    """
+    try:
+        if text.isascii() and text.isdigit():
+            return int(text), None
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a count nor a share; give 5, 0.01 or 1%")
+    return None, share
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be understood; the message names the nearest known command or option.
+    """
+    top, commands = parser()
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted is not None and wanted not in commands:
+        raise UsageError(f"no command {wanted!r}; {_nearest(wanted, list(commands))}")
+    known, rest = top.parse_known_args(list(arguments))
+    if known.version:
+        return known
+    if known.command is None:
+        raise UsageError(f"no command given; known are {', '.join(commands)}; see newsfilter --help")
+    options = [option for option in rest if option.startswith("-") and option != "-"]
+    if options:
+        name = options[0].split("=")[0]
+        raise UsageError(f"{known.command} knows no option {name}; {_nearest(name, list(commands[known.command]._option_string_actions))}")  # noqa: SLF001 - argparse offers no list
+    if rest and known.command != "clean":
+        raise UsageError(f"{known.command} takes one file, not also {rest[0]}; see newsfilter {known.command} --help")
+    if rest:
+        known.sources += rest  # SRCs behind an option
+    return known
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else "see --help" if len(known) > 4 else f"known are {', '.join(known)}"
+
+
+def settings_of(known: argparse.Namespace) -> Settings:
+    """Return the settings that hold: of --config or the nearest settings file, and over them what the command line gives.
+
+    Raises
+    ------
+    SettingsError
+        When a file or an option holds what no setting takes.
+    """
+    path = known.config or find_settings(Path.cwd())
+    settings = read_settings(path) if path else Settings()
+    given = {setting.name: value for setting in fields(Settings) if (value := getattr(known, setting.name)) is not None}
+    return with_values(settings, {name.replace("_", "-"): value for name, value in given.items()}, "command line")
