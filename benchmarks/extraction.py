@@ -15,9 +15,9 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from newsfilter.document import clean_many
 from newsfilter.decode import decode
-from newsfilter.records import Source
+from newsfilter.document import clean_many
+from newsfilter.records import Article, Source
 from newsfilter.settings import Settings
 from newsfilter.training.corpus import PAGE_SETS, in_validation, page_rows, site_of
 from newsfilter.training.scoring import sentence_lines, set_f1, visible_text
@@ -69,38 +69,41 @@ def main() -> int:
             for found, table in ((article, html), (article_text, text)):
                 if isinstance(found, Exception):
                     raise found
-                table[group]["newsfilter"].append((found.title or "", kept(found.decisions, found, page if table is html else line), gold))
+                table[group]["newsfilter"].append((found.title or "", kept(found), gold))
             title = article.title or "" if not isinstance(article, Exception) else ""
             for name, extract in others.items():
                 html[group][name].append((title, extract(page), gold))
             text[group]["sentence lines"].append((title, sentence_lines(line), gold))
             text[group]["all"].append((title, line, gold))
-    result = {"html": scored(html), "text": scored(text), "versions": versions(), "commit": commit()}
-    show("HTML pages", result["html"])
-    show("The same pages as visible text", result["text"])
+    tables = {"html": scored(html), "text": scored(text)}
+    show("HTML pages", tables["html"])
+    show("The same pages as visible text", tables["text"])
     if options.json:
+        result = {**tables, "versions": versions(), "commit": commit()}
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def kept(_decisions: object, article: object, _page: str) -> str:
+def kept(article: Article) -> str:
     """The body, also of a document whose verdict is a rejection: what is scored here is the extraction, not the verdict."""
-    from newsfilter.records import Article
-
-    assert isinstance(article, Article)
-    if article.body or article.record["verdict"]["decision"] != "reject":
+    if article.verdict.decision != "reject":
         return article.body
     return "\n\n".join(entry["text"] for entry in article.record["blocks"] if entry["kept"])
 
 
 def scored(table: dict[str, dict[str, Rows]]) -> dict[str, dict[str, float]]:
-    result = {group: {"pages": len(systems["newsfilter"]), **{name: round(set_f1(rows), 4) for name, rows in systems.items()}} for group, systems in table.items()}
+    result = {
+        group: {"pages": len(systems["newsfilter"]), **{name: round(set_f1(rows), 4) for name, rows in systems.items()}}
+        for group, systems in table.items()
+    }
     joined: dict[str, Rows] = defaultdict(list)
     for systems in table.values():
         for name, rows in systems.items():
             joined[name] += rows
     total = sum(row["pages"] for row in result.values())
-    result["all pages"] = {"pages": total} | {name: round(sum(row[name] * row["pages"] for row in result.values()) / total, 4) for name in joined}
+    result["all pages"] = {"pages": total} | {
+        name: round(sum(row[name] * row["pages"] for row in result.values()) / total, 4) for name in joined
+    }
     return result
 
 
@@ -111,7 +114,11 @@ def show(title: str, table: dict[str, dict[str, float]]) -> None:
     print("|---|---|" + "---|" * len(names))
     for group, row in table.items():
         best = max(row[name] for name in names)
-        print(f"| {group:14} | {row['pages']:5.0f} | " + " | ".join(f"{'**' if row[name] == best else ''}{row[name]:.4f}{'**' if row[name] == best else ''}" for name in names) + " |")
+        print(
+            f"| {group:14} | {row['pages']:5.0f} | "
+            + " | ".join(f"{'**' if row[name] == best else ''}{row[name]:.4f}{'**' if row[name] == best else ''}" for name in names)
+            + " |"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -9,19 +9,19 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
-from statistics import median  # noqa: E402
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
 
-from newsfilter.document import BATCH_SIZE, Cleaner  # noqa: E402
-from newsfilter.decode import decode  # noqa: E402
-from newsfilter.provenance import encode_record  # noqa: E402
-from newsfilter.records import Source  # noqa: E402
-from newsfilter.training.corpus import PAGE_SETS, page_rows  # noqa: E402
-from newsfilter.training.scoring import visible_text  # noqa: E402
+from newsfilter.decode import decode
+from newsfilter.document import BATCH_SIZE, Cleaner
+from newsfilter.provenance import encode_record
+from newsfilter.records import Source
+from newsfilter.training.corpus import PAGE_SETS, page_rows
+from newsfilter.training.scoring import visible_text
 
 
 def pages(folder: Path, limit: int) -> list[bytes]:
@@ -39,7 +39,7 @@ def newsfilter_run(raw: list[bytes] | list[str], cleaner: Cleaner) -> None:
             encode_record(article.record)
 
 
-def timed(work: Callable[[], None]) -> float:
+def timed(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -64,7 +64,7 @@ def main() -> int:
     text_cleaner.seconds = dict.fromkeys(text_cleaner.seconds, 0.0)
     ours, theirs, plain = [], [], []
     for _ in range(options.rounds):
-        theirs.append(timed(lambda: [extract(page) for page in raw] and None))  # type: ignore[func-returns-value]
+        theirs.append(timed(lambda: [extract(page) for page in raw]))
         ours.append(timed(lambda: newsfilter_run(raw, cleaner)))
         plain.append(timed(lambda: newsfilter_run(text, text_cleaner)))
     count = len(raw)

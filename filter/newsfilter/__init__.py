@@ -1,7 +1,9 @@
 """newsfilter: a content-quality filter for scraped news.
 
 >>> import newsfilter
->>> article = newsfilter.clean("<h1>Köprü açıldı</h1><p>Üç yılda tamamlanan köprü bugün törenle trafiğe açıldı, ilk gün on bin araç geçti.</p><p>Yorum yap</p>")
+>>> article = newsfilter.clean(
+...     "<h1>Köprü açıldı</h1><p>Üç yılda tamamlanan köprü bugün törenle trafiğe açıldı, ilk gün on bin araç geçti.</p><p>Yorum yap</p>"
+... )
 >>> article.title
 'Köprü açıldı'
 >>> article.body

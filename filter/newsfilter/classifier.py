@@ -139,7 +139,9 @@ def feature_matrix(
     if page.html:
         found = [markup_rows(block.tags, block.hints) for block in page.blocks]
         owners = np.repeat(np.arange(n), [len(rows) for rows in found])
-        markup_sums, markup_counts, _ = weighted_sums([(np.array([row for rows in found for row in rows], np.int64), owners)], markup.weights, n)
+        markup_sums, markup_counts, _ = weighted_sums(
+            [(np.array([row for rows in found for row in rows], np.int64), owners)], markup.weights, n
+        )
         markup_scores = markup.scores(markup_sums, markup_counts)
     else:
         markup_scores = np.full((n, len(labels)), -9, np.float32)
@@ -187,13 +189,17 @@ def load_model(path: Path | None = None) -> Model:
         manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
         raw = model_path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{error.filename}: cannot be read ({error.strerror}); give --model the folder that holds {MODEL_FILE} and {MANIFEST_FILE}") from error
+        raise ModelError(
+            f"{error.filename}: cannot be read ({error.strerror}); give --model the folder that holds {MODEL_FILE} and {MANIFEST_FILE}"
+        ) from error
     except ValueError as error:
         raise ModelError(f"{manifest_path}: not valid JSON: {error}; copy the model folder again") from error
     for key, here in (("format", FORMAT), ("feature_version", FEATURE_VERSION)):
         if not isinstance(manifest, dict) or manifest.get(key) != here:
             there = manifest.get(key) if isinstance(manifest, dict) else None
-            raise ModelError(f"{manifest_path}: {key} is {there}, this newsfilter reads {here}; retrain the model, or install the version that made it")
+            raise ModelError(
+                f"{manifest_path}: {key} is {there}, this newsfilter reads {here}; retrain the model, or install the version that made it"
+            )
     digest = hashlib.sha256(raw).hexdigest()
     if digest != manifest.get("sha256"):
         raise ModelError(f"{model_path}: its sha256 is not the manifest's; the file is damaged or was changed: copy the model folder again")
@@ -207,11 +213,15 @@ def _read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             size = sum(item.file_size for item in archive.infolist())
         if size > MAX_MODEL_BYTES:
-            raise ModelError(f"{path}: unpacks to {size:,} bytes, more than the {MAX_MODEL_BYTES:,} of any model; this is not a newsfilter model")
+            raise ModelError(
+                f"{path}: unpacks to {size:,} bytes, more than the {MAX_MODEL_BYTES:,} of any model; this is not a newsfilter model"
+            )
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise ModelError(f"{path}: holds something else than plain arrays ({error}); copy the model folder again from where it was made") from error
+        raise ModelError(
+            f"{path}: holds something else than plain arrays ({error}); copy the model folder again from where it was made"
+        ) from error
 
 
 def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], digest: str, path: Path) -> Model:
@@ -225,7 +235,11 @@ def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], 
             text=Linear(arrays["text_weights"], arrays["text_scale"], arrays["text_bias"]),
             markup=Linear(arrays["markup_weights"], arrays["markup_scale"], arrays["markup_bias"]),
             trees=Trees(
-                arrays["tree_feature"].astype(np.int64), arrays["tree_threshold"], arrays["tree_leaf"].astype(np.int64), arrays["tree_label"], arrays["tree_base"]
+                arrays["tree_feature"].astype(np.int64),
+                arrays["tree_threshold"],
+                arrays["tree_leaf"].astype(np.int64),
+                arrays["tree_label"],
+                arrays["tree_base"],
             ),
             manifest=manifest,
         )
@@ -235,7 +249,10 @@ def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], 
     sound = (
         n > 0
         and "body" in labels
-        and all(stage.weights.dtype == np.int8 and stage.weights.shape[1:] == (n,) and stage.bias.shape == (n,) for stage in (model.text, model.markup))
+        and all(
+            stage.weights.dtype == np.int8 and stage.weights.shape[1:] == (n,) and stage.bias.shape == (n,)
+            for stage in (model.text, model.markup)
+        )
         and trees.base.shape == (n,)
         and np.array_equal(np.unique(trees.label), np.arange(n))
         and bool((np.diff(trees.label) >= 0).all())
@@ -255,7 +272,9 @@ def _check_scores(model: Model, path: Path) -> None:
         here = model.predict([page])[0]
         if here.shape != rows.shape or np.abs(here - rows).max(initial=0) > TOLERANCE:
             off = float(np.abs(here - rows).max(initial=0)) if here.shape == rows.shape else float("nan")
-            raise ModelError(f"{path}: scores its stored blocks differently here (by {off:.2g}); install the numpy that its manifest names, or retrain the model")
+            raise ModelError(
+                f"{path}: scores its stored blocks differently here (by {off:.2g}); install the numpy that its manifest names, or retrain the model"
+            )
 
 
 def stored_pages(check: list[dict[str, Any]]) -> tuple[list[Page], list[npt.NDArray[np.float64]]]:
@@ -263,7 +282,9 @@ def stored_pages(check: list[dict[str, Any]]) -> tuple[list[Page], list[npt.NDAr
     pages = [
         Page(
             item["text"],
-            tuple(Block(**{**facts, "tags": tuple(facts.get("tags", ())), "hints": tuple(facts.get("hints", ()))}) for facts in item["blocks"]),
+            tuple(
+                Block(**{**facts, "tags": tuple(facts.get("tags", ())), "hints": tuple(facts.get("hints", ()))}) for facts in item["blocks"]
+            ),
             html=item["html"],
             metadata=Metadata(title=item.get("title")),
         )

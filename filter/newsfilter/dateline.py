@@ -21,8 +21,24 @@ _MONTHS: tuple[tuple[str, ...], ...] = (
     ("eylül", "september", "septiembre", "septembre", "setembro", "settembre", "сентября", "σεπτεμβρίου", "سبتمبر", "sep", "sept"),
     ("ekim", "october", "oktober", "octubre", "octobre", "outubro", "ottobre", "октября", "οκτωβρίου", "أكتوبر", "oct", "okt"),
     ("kasım", "november", "noviembre", "novembre", "novembro", "ноября", "νοεμβρίου", "نوفمبر", "nov"),
-    ("aralık", "december", "dezember", "diciembre", "décembre", "dezembro", "dicembre", "desember", "декабря", "δεκεμβρίου", "ديسمبر", "dec", "dez"),
+    (
+        "aralık",
+        "december",
+        "dezember",
+        "diciembre",
+        "décembre",
+        "dezembro",
+        "dicembre",
+        "desember",
+        "декабря",
+        "δεκεμβρίου",
+        "ديسمبر",
+        "dec",
+        "dez",
+    ),
 )
+
+
 def _fold(text: str) -> str:
     """Lower-case character by character, all four kinds of i alike, so that "NİSAN", "KASIM" and "JANVIER" meet their names."""
     return text.translate(_ALL_I).lower()
@@ -31,7 +47,9 @@ def _fold(text: str) -> str:
 _ALL_I = str.maketrans("İIı", "iii")
 _MONTH_NUMBER = {_fold(name): number for number, names in enumerate(_MONTHS, 1) for name in names}
 _NAMES = "|".join(sorted(_MONTH_NUMBER, key=len, reverse=True))
-_TIME = r"(?:\s*[-–—|,/t]?\s*(?:saat\s*:?\s*|at\s+|um\s+|в\s+)?(?P<{0}>\d{{1,2}})[:.](?P<{1}>\d{{2}})(?::\d{{2}})?(?:\s*(?:uhr|[ap]\.?m\.?))?)?"
+_TIME = (
+    r"(?:\s*[-–—|,/t]?\s*(?:saat\s*:?\s*|at\s+|um\s+|в\s+)?(?P<{0}>\d{{1,2}})[:.](?P<{1}>\d{{2}})(?::\d{{2}})?(?:\s*(?:uhr|[ap]\.?m\.?))?)?"
+)
 _DAY_NAME = r"(?:[^\W\d_]{2,12},?\s+)?"
 _DATE = re.compile(
     r"(?<![\w.])(?:"
@@ -58,7 +76,9 @@ _SOURCE_LINE = re.compile(rf"{_SOURCE_KEY}\s*[:：/]\s*(?P<who>[^\n]{{2,80}})", 
 _TRAILING = re.compile(
     rf"(?<=[.!?…\"”’'»)])(?P<cut>\s*[-–—|(\[]*\s*(?:{_AGENCY}(?:\s*[-–/]\s*{_AGENCY})*|(?i:{_SOURCE_KEY})\s*[:：]\s*[^\n.]{{2,60}})\s*[)\]]?\.?)\s*$"
 )
-_LEADING_WORD = re.compile(r"^(?:by|von|por|par|di|da|oleh|автор|yazar|muhabir|editör|haber|text|autor|author|écrit par)\b\s*:?", re.IGNORECASE)
+_LEADING_WORD = re.compile(
+    r"^(?:by|von|por|par|di|da|oleh|автор|yazar|muhabir|editör|haber|text|autor|author|écrit par)\b\s*:?", re.IGNORECASE
+)
 _LABELS = re.compile(
     r"(?:giriş|yayın(?:lanma|lama|a\s+giriş)?|güncelle(?:me|nme)|eklenme|oluşturulma|son|tarih(?:i)?|saat(?:i)?|haber|published|updated|posted|on|last|modified|date|"
     r"veröffentlicht|aktualisiert|stand|am|publicado|actualizado|el|publié|mis|à|jour|le|опубликовано|обновлено|diterbitkan|diperbarui|uhr|wib|"
@@ -182,7 +202,7 @@ def trailing_dateline(paragraph: str) -> int | None:
     Only behind the end of a sentence, so that "…, dedi Reuters" stays whole.
 
     >>> text = "Yardımcı olmadığını söyledi. 16.01.2024, Sputnik Türkiye"
-    >>> text[trailing_dateline(text):].strip()
+    >>> text[trailing_dateline(text) :].strip()
     '16.01.2024, Sputnik Türkiye'
     >>> trailing_dateline("Açıklamayı AA") is None
     True

@@ -18,7 +18,9 @@ DETECT_BYTES = 20_000  # what the detector reads: it is quadratic in practice
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]+)""", re.IGNORECASE)
 _XML = re.compile(rb"""^\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([A-Za-z0-9_:.\-]+)""")
-_TAG = re.compile(r"<(?:!doctype|html|head|body|div|p|a|span|br|table|tr|td|ul|li|article|section|meta|title|script|h[1-6])\b[^>]*>", re.IGNORECASE)
+_TAG = re.compile(
+    r"<(?:!doctype|html|head|body|div|p|a|span|br|table|tr|td|ul|li|article|section|meta|title|script|h[1-6])\b[^>]*>", re.IGNORECASE
+)
 _TURKISH = re.compile(r"\b(?:ve|bir|bu|ile|için|olan|olarak|da|de)\b")
 
 # What the standard means by these labels is wider than Python's codecs of the same names.
@@ -42,9 +44,9 @@ def sniff_media_type(text: str) -> MediaType:
 
 
 def clean_surrogates(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 file can hold, by U+FFFD.
+    r"""Replace lone surrogates, which no UTF-8 file can hold, by U+FFFD.
 
-    >>> clean_surrogates("a\\ud800b") == "a\\ufffdb"
+    >>> clean_surrogates("a\ud800b") == "a\ufffdb"
     True
     """
     try:
@@ -90,8 +92,8 @@ def decode(raw: bytes | str, *, charset: str | None = None) -> Decoding:
         good = sum(1 for byte in raw if byte >= 0xC2) - bad
         if good > 0 and bad <= NEARLY * good:
             return Decoding(text, declared, "utf-8", "nearly-utf-8", bad)
-    for name, how in ((charset, "header"), (meta, "meta")):
-        if name and (decoded := _declared(raw, name, declared, how)):
+    for label, how in ((charset, "header"), (meta, "meta")):
+        if label and (decoded := _declared(raw, label, declared, how)):
             return decoded
     return _detected(raw, declared)
 
@@ -139,7 +141,9 @@ def _declared(raw: bytes, label: str, declared: str | None, how: str) -> Decodin
 def _detected(raw: bytes, declared: str | None) -> Decoding:
     from charset_normalizer import from_bytes  # noqa: PLC0415 - rare, and slow to import
 
-    sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]*>|\s+", b" ", raw[: 20 * DETECT_BYTES], flags=re.IGNORECASE | re.DOTALL)[:DETECT_BYTES]
+    sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]*>|\s+", b" ", raw[: 20 * DETECT_BYTES], flags=re.IGNORECASE | re.DOTALL)[
+        :DETECT_BYTES
+    ]
     best = from_bytes(sample, cp_isolation=_DETECTABLE, preemptive_behaviour=False).best()
     name, how = (best.encoding, "detector") if best is not None else ("cp1252", "fallback")
     text = raw.decode(name, "replace")

@@ -140,7 +140,7 @@ class Cleaner:
             if rejected:
                 body = ""
         with self._timed("record"):
-            record = _record(source, decoding, about, language, verdict, self.settings, self.model)
+            record = _record(source, decoding, about, language, verdict)
             record["page"] = {"sha256": digest(page.text), "characters": len(page.text)}
             record["body"] = {"sha256": digest(body), "characters": len(body), "words": count_words(body)}
             record |= {"blocks": entries, "edits": edit_rows(edits), "damage": [asdict(fault) for fault in damage]}
@@ -166,9 +166,14 @@ class Cleaner:
 
 
 def clean(
-    raw: bytes | str, *, media_type: MediaType | None = None, url: str | None = None, settings: Settings | None = None, model: Model | None = None
+    raw: bytes | str,
+    *,
+    media_type: MediaType | None = None,
+    url: str | None = None,
+    settings: Settings | None = None,
+    model: Model | None = None,
 ) -> Article:
-    """Clean one document.
+    r"""Clean one document.
 
     Parameters
     ----------
@@ -193,7 +198,9 @@ def clean(
 
     Examples
     --------
-    >>> article = clean("Yeni köprü açıldı\\n\\nİHA\\n\\nBelediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını söyledi.\\n\\nYorum yapın")
+    >>> article = clean(
+    ...     "Yeni köprü açıldı\n\nİHA\n\nBelediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını söyledi.\n\nYorum yapın"
+    ... )
     >>> article.body
     'Belediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını söyledi.'
     >>> article.byline
@@ -230,7 +237,7 @@ def too_large(source: Source, size: int, settings: Settings, model: Model) -> Ar
     """Return the article of a document that was not read because it has more than ``max_bytes`` bytes."""
     verdict = Verdict("reject", (Reason("too-large", size, settings.max_bytes),))
     language = Language("unknown", 0.0, "too-short")
-    record = _record(source, Decoding("", source.charset, "", "not-read"), Metadata(), language, verdict, settings, model)
+    record = _record(source, Decoding("", source.charset, "", "not-read"), Metadata(), language, verdict)
     record["source"] |= {"sha256": None, "bytes": size}
     record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
     record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
@@ -241,7 +248,9 @@ def document_id(source: Source) -> str:
     """Return the user's own id, else the sha256 of URI, member and offset."""
     if source.id is not None:
         return source.id
-    return hashlib.sha256("\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(
+        "\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 def mended(text: str | None) -> str | None:
@@ -265,7 +274,7 @@ def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Meta
     return replace(page.metadata, title=title, published=published, byline=byline)
 
 
-def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict, settings: Settings, model: Model) -> dict[str, Any]:
+def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict) -> dict[str, Any]:
     raw = source.raw.encode("utf-8", "surrogatepass") if isinstance(source.raw, str) else source.raw
     return {
         "schema": SCHEMA,

@@ -22,9 +22,12 @@ def find_evidence(model: Model, page: Page, decisions: Sequence[Decision], *, ev
     for decision in decisions:
         block = page.blocks[decision.block]
         wanted = decision.by == "model" and (
-            everything or (not decision.kept and (decision.label.startswith("spam-") or not page.html or block.kept_share >= KEPT_BY_TRAFILATURA))
+            everything
+            or (not decision.kept and (decision.label.startswith("spam-") or not page.html or block.kept_share >= KEPT_BY_TRAFILATURA))
         )
-        result.append(replace(decision, evidence=block_evidence(model, page, decision)) if wanted and decision.label in model.labels else decision)
+        result.append(
+            replace(decision, evidence=block_evidence(model, page, decision)) if wanted and decision.label in model.labels else decision
+        )
     return result
 
 

@@ -109,9 +109,7 @@ def extract(text: str, *, url: str | None = None, date_search: bool = False) -> 
     for words, facts, share in zip(walk.texts, walk.facts, kept, strict=True):
         frame, hints, linked, outward, tags = facts
         size = len(words)
-        blocks.append(
-            Block(start, start + size, frame.path(), frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share)
-        )
+        blocks.append(Block(start, start + size, frame.path(), frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share))
         frame.runs += 1
         start += size + 1
     return Page(page_text, tuple(blocks), html=True, metadata=metadata, damage=tuple(damage), sentence_words=sentence_words)

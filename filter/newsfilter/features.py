@@ -28,7 +28,10 @@ OTHER, LOWER, UPPER, DIGIT, LETTER, SPACELESS, SPACE, STOP, COMMA, QUOTE, BAR, S
 _STOPS, _COMMAS, _QUOTES, _BARS = ".!?…。！？؟।", ",;、，؛،", "\"'“”‘’«»„‹›「」『』", "|/\\›»>•·→–—*#"
 _BASE = np.uint64(0x9E3779B97F4A7C15 | 1)
 _INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
-_SALTS = [np.uint64(value) for value in (0x8CB92BA72F3D8DD7, 0xA24BAED4963EE407, 0x9FB21C651E98DF25, 0xD6E8FEB86659FD93, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)]
+_SALTS = [
+    np.uint64(value)
+    for value in (0x8CB92BA72F3D8DD7, 0xA24BAED4963EE407, 0x9FB21C651E98DF25, 0xD6E8FEB86659FD93, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,13 @@ def build_tables() -> Tables:
         base = unicodedata.normalize("NFKD", character)[0] if character not in "İı" else "i"
         lower = base.lower()[0]
         category = unicodedata.category(character)
-        spaceless = 0x2E80 <= code <= 0xA4CF or 0xF900 <= code <= 0xFAFF or 0x0E00 <= code <= 0x0EFF or 0x1000 <= code <= 0x109F or 0x1780 <= code <= 0x17FF
+        spaceless = (
+            0x2E80 <= code <= 0xA4CF
+            or 0xF900 <= code <= 0xFAFF
+            or 0x0E00 <= code <= 0x0EFF
+            or 0x1000 <= code <= 0x109F
+            or 0x1780 <= code <= 0x17FF
+        )
         if character.isspace() or category in ("Cc", "Zs", "Zl", "Zp"):
             kind[code], fold[code] = SPACE, 32
         elif category == "Nd":
@@ -96,7 +105,7 @@ def page_codes(page: Page, tables: Tables) -> PageCodes:
     folded, kinds = tables.fold[plane].astype(np.uint64), tables.kind[plane]
     starts = np.array([block.start for block in page.blocks], np.int64)
     ends = np.array([block.end for block in page.blocks], np.int64)
-    power, _ = _powers(1 << max(16, int(len(codes)).bit_length()))
+    power, _ = _powers(1 << max(16, len(codes).bit_length()))
     hashes = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(folded * power[: len(codes)], out=hashes[1:])
     in_word = (kinds >= LOWER) & (kinds <= LETTER)
@@ -108,7 +117,7 @@ def page_codes(page: Page, tables: Tables) -> PageCodes:
 
 def _hash(codes: PageCodes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
     """Hash the stretches [start, end), each by its characters alone."""
-    _, inverse = _powers(1 << max(16, int(len(codes.kinds)).bit_length()))
+    _, inverse = _powers(1 << max(16, len(codes.kinds).bit_length()))
     with np.errstate(over="ignore"):
         mixed = (codes.hashes[ends] - codes.hashes[starts]) * inverse[starts]
         mixed ^= mixed >> np.uint64(29)
@@ -209,7 +218,11 @@ def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
         running = np.concatenate(([0], np.cumsum(codes.kinds == kind)))
         counts[kind] = running[codes.ends] - running[codes.starts]
     words = np.bincount(codes.word_blocks[codes.word_blocks >= 0], minlength=n)[:n] + counts[SPACELESS] // 2
-    capital = np.bincount(codes.word_blocks, weights=codes.kinds[codes.word_starts] == UPPER, minlength=n)[:n] if len(codes.word_starts) else np.zeros(n)
+    capital = (
+        np.bincount(codes.word_blocks, weights=codes.kinds[codes.word_starts] == UPPER, minlength=n)[:n]
+        if len(codes.word_starts)
+        else np.zeros(n)
+    )
     letters = np.maximum(counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[SPACELESS], 1)
     first, last = codes.kinds[codes.starts], codes.kinds[codes.ends - 1]
     before_last = codes.kinds[np.maximum(codes.ends - 2, codes.starts)]
@@ -247,7 +260,10 @@ def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
             "kept_share": [block.kept_share for block in blocks],
             "depth": [len(block.tags) for block in blocks],
             "run": [block.run for block in blocks],
-            "heading": [next((int(tag[1]) for tag in reversed(block.tags[-3:]) if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit()), 0) for block in blocks],
+            "heading": [
+                next((int(tag[1]) for tag in reversed(block.tags[-3:]) if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit()), 0)
+                for block in blocks
+            ],
         }
         last_tags = [block.tags[-3:] for block in blocks]
         columns |= {f"tag_{tag}": [tag in tags for tags in last_tags] for tag in _TAG_FLAGS}
@@ -322,7 +338,16 @@ def _container(page: Page, words: Ints, total: int, level: int) -> dict[str, npt
 
     mass = np.maximum(summed(words), 1)
     return dict(
-        zip(names, (summed(words) / total, summed(words * linked) / mass / 1000, summed(words * kept) / mass / 1000, np.minimum(summed(np.ones_like(words)), 999)), strict=True)
+        zip(
+            names,
+            (
+                summed(words) / total,
+                summed(words * linked) / mass / 1000,
+                summed(words * kept) / mass / 1000,
+                np.minimum(summed(np.ones_like(words)), 999),
+            ),
+            strict=True,
+        )
     )
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import lxml.html
 
@@ -92,9 +92,9 @@ def iso_date(value: object) -> str | None:
     if not found:
         return None
     try:
-        return (datetime.fromisoformat(found.group().strip().replace(" ", "T", 1)) if found.group(4) else datetime.fromisoformat(found.group())).isoformat()[
-            : None if found.group(4) else 10
-        ]
+        return (
+            datetime.fromisoformat(found.group().strip().replace(" ", "T", 1)) if found.group(4) else datetime.fromisoformat(found.group())
+        ).isoformat()[: None if found.group(4) else 10]
     except ValueError:
         return None
 

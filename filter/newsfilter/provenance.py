@@ -25,7 +25,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def assemble(page: Page, decisions: Sequence[Decision], *, repair: bool, written: bool = True) -> tuple[str, list[dict[str, Any]], list[Edit]]:
+def assemble(
+    page: Page, decisions: Sequence[Decision], *, repair: bool, written: bool = True
+) -> tuple[str, list[dict[str, Any]], list[Edit]]:
     """Put the body together.
 
     Parameters
@@ -68,7 +70,18 @@ def assemble(page: Page, decisions: Sequence[Decision], *, repair: bool, written
     edits.sort(key=lambda edit: (edit.start, edit.end))
     entries = [_entry(page, tile, at.get(number) if written else None) for number, tile in enumerate(tiles)]
     if not tiles and page.text:
-        entries = [{"start": 0, "end": len(page.text), "block": 0, "label": "navigation", "probabilities": {}, "kept": False, "by": "no-text/1", "text": page.text}]
+        entries = [
+            {
+                "start": 0,
+                "end": len(page.text),
+                "block": 0,
+                "label": "navigation",
+                "probabilities": {},
+                "kept": False,
+                "by": "no-text/1",
+                "text": page.text,
+            }
+        ]
     return "".join(parts), merged(entries), edits if written else []
 
 
@@ -129,7 +142,9 @@ def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _certain(entry: dict[str, Any]) -> bool:
     label = entry["label"]
-    furniture = not entry["kept"] and entry["by"] == "model" and not label.startswith("spam-") and "evidence" not in entry and "text" in entry
+    furniture = (
+        not entry["kept"] and entry["by"] == "model" and not label.startswith("spam-") and "evidence" not in entry and "text" in entry
+    )
     return furniture and label != "body" and entry["probabilities"].get(label, 0) >= CERTAIN
 
 
@@ -146,7 +161,9 @@ def restore(record: dict[str, Any], body: str | None) -> str:
     parts, position = [], 0
     for number, entry in enumerate(record["blocks"]):
         if entry["start"] != position:
-            raise RecordError(f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed")
+            raise RecordError(
+                f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed"
+            )
         own: list[Edit] = []
         while entry["kept"] and pending is not None and pending.end <= entry["end"]:
             own.append(pending)
@@ -162,7 +179,9 @@ def restore(record: dict[str, Any], body: str | None) -> str:
             except ValueError as error:
                 raise RecordError(f"entry {number}: {error}; the body was changed, or belongs to another record") from error
         if len(piece) != entry["end"] - entry["start"]:
-            raise RecordError(f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed")
+            raise RecordError(
+                f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed"
+            )
         parts.append(piece)
         position = entry["end"]
     text = "".join(parts)

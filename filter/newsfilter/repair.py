@@ -18,7 +18,7 @@ _MOJIBAKE_SIGN = re.compile(r"[ÃÂÄÅÐÑØÙâãÎÏ\x80-\x9f]")
 
 
 def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
-    """Find every edit that a block needs, in order, none overlapping another.
+    r"""Find every edit that a block needs, in order, none overlapping another.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
 
     Examples
     --------
-    >>> [(edit.old, edit.new, edit.kind) for edit in find_edits("Kent\\nmeydanı  açıldı")]
-    [('\\n', ' ', 'joined-lines'), ('  ', ' ', 'white-space')]
+    >>> [(edit.old, edit.new, edit.kind) for edit in find_edits("Kent\nmeydanı  açıldı")]
+    [('\n', ' ', 'joined-lines'), ('  ', ' ', 'white-space')]
     """
     finders: list[Callable[[str], Iterator[tuple[int, int, str, str]]]] = [_breaks, _spaces, _invisible]
     if repair and not text.isascii():

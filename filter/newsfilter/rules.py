@@ -55,7 +55,11 @@ def repeated_headline(page: Page, decisions: Sequence[Decision], title: str | No
         parts = _CRUMB.split(text)
         if form == wanted:
             result.append(replace(decision, label="headline", kept=False, by="repeated-headline/1"))
-        elif len(parts) > 1 and len(parts[0].split()) <= 4 and (normal_form(parts[-1]) == wanted or (len(parts) > 2 and form.endswith(wanted))):
+        elif (
+            len(parts) > 1
+            and len(parts[0].split()) <= 4
+            and (normal_form(parts[-1]) == wanted or (len(parts) > 2 and form.endswith(wanted)))
+        ):
             result.append(replace(decision, label="navigation", kept=False, by="breadcrumb/1"))
         else:
             result.append(decision)

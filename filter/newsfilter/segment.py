@@ -5,6 +5,7 @@ Nothing is changed here: a block is a stretch of the text as it came. What the b
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from newsfilter.dateline import trailing_dateline
@@ -37,11 +38,11 @@ class Line(NamedTuple):
 
 
 def segment(text: str) -> Page:
-    """Cut plain text into blocks.
+    r"""Cut plain text into blocks.
 
     Examples
     --------
-    >>> page = segment("Bakan konuştu ve köprünün açıldığını söyledi.Halk sevindi ve alkışladı.\\n\\nAA")
+    >>> page = segment("Bakan konuştu ve köprünün açıldığını söyledi.Halk sevindi ve alkışladı.\n\nAA")
     >>> [page.text_of(block) for block in page.blocks]
     ['Bakan konuştu ve köprünün açıldığını söyledi.', 'Halk sevindi ve alkışladı.', 'AA']
     """
@@ -99,7 +100,7 @@ def wrap_width(text: str, lines: list[Line]) -> int | None:
     A greedy wrap at width w leaves every line no longer than w, and too long (give or take a tenth, for proportional fonts) to take the next
     line's first word as well. The width that explains most of the line breaks inside sentences is taken, if it explains enough of them.
     """
-    breaks = [(a.end - a.start, _next_word(text, b)) for a, b in zip(lines, lines[1:], strict=False) if not b.after_blank and _goes_on(text, a, b)]
+    breaks = [(a.end - a.start, _next_word(text, b)) for a, b in pairwise(lines) if not b.after_blank and _goes_on(text, a, b)]
     widths = {size for size, _ in breaks if MIN_WRAP <= size <= MAX_WRAP}
     explained = {width: sum(RAGGED * width < size + 1 + word <= width + 1 + word for size, word in breaks) for width in widths}
     if not explained:

@@ -20,7 +20,9 @@ class Settings:
     The same names stand in ``newsfilter.toml`` and ``[tool.newsfilter]``, and, with dashes, on the command line.
     """
 
-    keep: tuple[str, ...] = field(default=(), metadata={"help": "labels to keep in the body beside 'body', such as caption, byline, headline"})
+    keep: tuple[str, ...] = field(
+        default=(), metadata={"help": "labels to keep in the body beside 'body', such as caption, byline, headline"}
+    )
     lang: tuple[str, ...] = field(
         default=(), metadata={"help": "accept these languages only (ISO 639-1); others are rejected as other-language. Empty: accept all"}
     )
@@ -35,14 +37,19 @@ class Settings:
     )
     max_spam: float = field(
         default=0.5,
-        metadata={"help": "a larger share of spam among the words that are body or spam is rejected as mostly-spam. Off (1), spam with an honest line is accepted"},
+        metadata={
+            "help": "a larger share of spam among the words that are body or spam is rejected as mostly-spam. Off (1), spam with an honest line is accepted"
+        },
     )
     max_uncertain: float = field(
         default=0.25,
-        metadata={"help": "a larger share of the body's words in blocks that the model is unsure of goes to review as uncertain. Off (1), guesses are accepted"},
+        metadata={
+            "help": "a larger share of the body's words in blocks that the model is unsure of goes to review as uncertain. Off (1), guesses are accepted"
+        },
     )
     max_bytes: int = field(
-        default=20_000_000, metadata={"help": "a larger document is rejected as too-large, unread. Off (0), one document can take all memory"}
+        default=20_000_000,
+        metadata={"help": "a larger document is rejected as too-large, unread. Off (0), one document can take all memory"},
     )
     repair: bool = field(
         default=True, metadata={"help": "mend mojibake with ftfy and compose letters (NFC). Off, 'Ä±' stays as it was scraped"}
@@ -97,7 +104,9 @@ def with_values(settings: Settings, values: Mapping[str, Any], where: str) -> Se
             if not isinstance(value, bool):
                 raise SettingsError(f"{where}: {raw_key} takes true or false, not {raw_value!r}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(default, int) and not isinstance(value, int)):
-            raise SettingsError(f"{where}: {raw_key} takes {'a whole number' if isinstance(default, int) else 'a number'}, not {raw_value!r}")
+            raise SettingsError(
+                f"{where}: {raw_key} takes {'a whole number' if isinstance(default, int) else 'a number'}, not {raw_value!r}"
+            )
         elif isinstance(default, float):
             value = float(value)
         new[key] = value

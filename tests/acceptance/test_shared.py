@@ -49,7 +49,9 @@ def test_every_gold_line_of_the_seeds_holds(shared: Path, tmp_path: Path) -> Non
     # The five documents that the project was started for come out as they should.
     run = newsfilter("clean", shared / "seeds", "-o", tmp_path / "out", "--quiet")
     assert run.returncode == 0, run.stderr
-    check = subprocess.run([sys.executable, shared / "acceptance" / "seeds.py", tmp_path / "out"], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, shared / "acceptance" / "seeds.py", tmp_path / "out"], capture_output=True, text=True, check=False
+    )
     assert check.returncode == 0, check.stdout
 
 
@@ -87,7 +89,9 @@ def test_batch_size_jobs_and_a_second_run_change_no_byte(shared: Path, tmp_path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
     wanted: dict[str, bytes] = {}
-    for number, options in enumerate((("--batch-size", "7"), ("--batch-size", "7"), ("--batch-size", "1"), ("--batch-size", "1000"), ("--jobs", "2"))):
+    for number, options in enumerate(
+        (("--batch-size", "7"), ("--batch-size", "7"), ("--batch-size", "1"), ("--batch-size", "1000"), ("--jobs", "2"))
+    ):
         out = tmp_path / f"out{number}"
         run = newsfilter("clean", crawl, "-o", out, "--quiet", *options)
         assert run.returncode == 0, run.stderr

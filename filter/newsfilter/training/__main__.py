@@ -13,14 +13,14 @@ from pathlib import Path
 # One thread: on several, sums end in other last digits, and the file in other bytes.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from newsfilter.classifier import Model  # noqa: E402
-from newsfilter.extract import extract  # noqa: E402
-from newsfilter.features import build_tables  # noqa: E402
-from newsfilter.records import LABELS, Page  # noqa: E402
-from newsfilter.training import corpus  # noqa: E402
-from newsfilter.training.fit import SEED, Hyperparameters, fit  # noqa: E402
-from newsfilter.training.labels import LabelledDocument, read_labelled  # noqa: E402
-from newsfilter.training.save import save_model  # noqa: E402
+from newsfilter.classifier import Model
+from newsfilter.extract import extract
+from newsfilter.features import build_tables
+from newsfilter.records import LABELS, Page
+from newsfilter.training import corpus
+from newsfilter.training.fit import SEED, Hyperparameters, fit
+from newsfilter.training.labels import LabelledDocument, read_labelled
+from newsfilter.training.save import save_model
 
 INJECTED = 400  # training pages that get spam and widgets put among their paragraphs
 COPIES = 3  # recombinations of each labelled document
@@ -36,7 +36,7 @@ _CHECK_HTML = """<html><head><title>Sahilde yeni iskele açıldı</title></head>
 
 def gather(data: Path, labelled: Sequence[LabelledDocument], say: "corpus.Say") -> list[corpus.Example]:
     """Collect all training pages; the sites of the validation part are left out."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED)  # noqa: S311 - draws pages, guards nothing
     documents = [document for document in labelled if not corpus.in_validation(document.site)]
     html = []
     for source in corpus.PAGE_SETS:
@@ -62,7 +62,11 @@ def labelled_report(model: Model, documents: Sequence[LabelledDocument]) -> dict
             said[guess] += 1
             right[label] += guess == label
     return {
-        label: {"blocks": there[label], "precision": round(right[label] / max(said[label], 1), 4), "recall": round(right[label] / max(there[label], 1), 4)}
+        label: {
+            "blocks": there[label],
+            "precision": round(right[label] / max(said[label], 1), 4),
+            "recall": round(right[label] / max(there[label], 1), 4),
+        }
         for label in LABELS
     }
 
@@ -88,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check: list[Page] = [corpus.as_text(document.blocks[:16])[0] for document in held_out[:1]] + [extract(_CHECK_HTML)]
     about = {
         "hyperparameters": asdict(hyperparameters),
-        "training": {source: count for source, count in sorted(Counter(example.source for example in examples).items())},
+        "training": dict(sorted(Counter(example.source for example in examples).items())),
         "labelled_blocks": sum(len(document.blocks) for document in labelled),
     }
     model = save_model(options.out, options.name, fitted, tables, about, check)

@@ -19,12 +19,22 @@ _GROUP = re.compile(r".*/(?:table|ul|ol)(?:\[\d+\])?(?=/)")  # the innermost lis
 
 # The first that matches names the class. Words are matched whole or as the beginning of a class word.
 _CLASSES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("notice", re.compile(r"\b(?:cookie|consent|gdpr|privacy|newsletter|subscri|paywall|copyright|legal|disclaimer|adblock|advert|sponsor|regwall|datenschutz)")),
+    (
+        "notice",
+        re.compile(
+            r"\b(?:cookie|consent|gdpr|privacy|newsletter|subscri|paywall|copyright|legal|disclaimer|adblock|advert|sponsor|regwall|datenschutz)"
+        ),
+    ),
     ("comment", re.compile(r"\b(?:comment|kommentar|respond|reply|disqus|yorum)")),
     ("reaction", re.compile(r"\b(?:shar|social|like|reaction|vote|rating|facebook|twitter|whatsapp|addtoany|teilen|follow|emoji)")),
     ("caption", re.compile(r"\b(?:caption|figcaption|credit|bildunterschrift|legende)")),
     ("byline", re.compile(r"\b(?:author|byline|autor|date|time|timestamp|publish|posted|dateline|vcard|updated|datum|meta)\b")),
-    ("teaser", re.compile(r"\b(?:related|recommend|popular|trending|mostread|teaser|latest|recent|similar|promo|readmore|outbrain|taboola|recirc|carousel|headlines|story)")),
+    (
+        "teaser",
+        re.compile(
+            r"\b(?:related|recommend|popular|trending|mostread|teaser|latest|recent|similar|promo|readmore|outbrain|taboola|recirc|carousel|headlines|story)"
+        ),
+    ),
     ("navigation", re.compile(r"\b(?:nav|menu|breadcrumb|tag|topic|categor|footer|header|login|search|pagination)")),
 )
 

@@ -40,9 +40,13 @@ def _document(line: str, where: str) -> LabelledDocument:
     try:
         row = json.loads(line)
         blocks = tuple((str(block["text"]), str(block["label"])) for block in row["blocks"])
-        document = LabelledDocument(str(row["id"]), str(row.get("lang", "")), str(row.get("site", "")), str(row.get("kind", "article")), blocks)
+        document = LabelledDocument(
+            str(row["id"]), str(row.get("lang", "")), str(row.get("site", "")), str(row.get("kind", "article")), blocks
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{where}: no labelled document ({error!r}); each line is an object with 'id' and 'blocks' of 'text' and 'label'") from error
+        raise InputError(
+            f"{where}: no labelled document ({error!r}); each line is an object with 'id' and 'blocks' of 'text' and 'label'"
+        ) from error
     for text, label in blocks:
         if label not in LABELS and not label.startswith("spam-"):
             raise InputError(f"{where}: unknown label {label!r}; {nearest(label, LABELS)}")

@@ -85,6 +85,17 @@ def _stored(model: Model, pages: Sequence[Page]) -> list[dict[str, Any]]:
             break
         left -= len(blocks)
         short = Page(page.text[: blocks[-1].end], blocks, html=page.html, metadata=page.metadata)
-        facts = [{key: value for key, value in asdict(block).items() if value != getattr(Block(0, 0), key) or key in ("start", "end")} for block in blocks]
-        stored.append({"html": page.html, "title": page.metadata.title, "text": short.text, "blocks": facts, "probabilities": model.predict([short])[0].tolist()})
+        facts = [
+            {key: value for key, value in asdict(block).items() if value != getattr(Block(0, 0), key) or key in ("start", "end")}
+            for block in blocks
+        ]
+        stored.append(
+            {
+                "html": page.html,
+                "title": page.metadata.title,
+                "text": short.text,
+                "blocks": facts,
+                "probabilities": model.predict([short])[0].tolist(),
+            }
+        )
     return stored

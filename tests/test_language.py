@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsfilter.language import MIN_LETTERS, detect_language
+
+CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/language.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["label"]) for case in CASES])
+def test_cases(case: dict[str, Any]) -> None:
+    # Each text's language is told, or said to be unknown, and by what.
+    found = detect_language(case["text"])
+    assert (found.code, found.by) == (case["code"], case["by"])
+    assert (found.probability == 0.0) is (case["code"] == "unknown")
+
+
+def test_the_same_every_time() -> None:
+    # langdetect draws random numbers: seeded, a text's answer does not depend on what was asked before.
+    texts = [case["text"] for case in CASES]
+    forwards = [detect_language(text) for text in texts]
+    backwards = [detect_language(text) for text in reversed(texts)]
+    assert forwards == backwards[::-1]
+
+
+def test_the_end_of_a_long_text_counts_for_nothing() -> None:
+    # Only a sample is read, so that a whole article costs no more than a paragraph.
+    text = next(case["text"] for case in CASES if case["label"] == "turkish")
+    assert detect_language(text * 4 + "\n\n" + "The council voted to keep the old ferry. " * 200) == detect_language(text * 4)
+
+
+def test_letters_below_the_limit() -> None:
+    # One letter fewer than the limit is too short, however much else there is.
+    word = "köprü"
+    enough, few = " ".join([word] * (MIN_LETTERS // 5)), " ".join([word] * (MIN_LETTERS // 5 - 1)) + " köpr 1234567890"
+    assert detect_language(enough).by == "langdetect"
+    assert detect_language(few).by == "too-short"
+
+
+@given(st.text(max_size=300))
+def test_any_text(text: str) -> None:
+    # No text raises; the answer is a two-letter code or unknown.
+    found = detect_language(text)
+    assert found.code == "unknown" or len(found.code) == 2
+    assert 0 <= found.probability <= 1
