@@ -44,7 +44,34 @@ def test_tails(case: dict[str, Any]) -> None:
     assert (None if at is None else case["text"][at:].strip()) == case["tail"]
 
 
-PIECES = st.sampled_from(["19", "06", "2024", "19.06.2024", "03/04/2024", " ", ".", ",", "-", ":", "Haziran", "KASIM", "июня", "年", "月", "日", "11:29", "pm", "Kaynak:", "AA", "(İHA)", "Ayşe", "söyledi.", "\n"])
+PIECES = st.sampled_from(
+    [
+        "19",
+        "06",
+        "2024",
+        "19.06.2024",
+        "03/04/2024",
+        " ",
+        ".",
+        ",",
+        "-",
+        ":",
+        "Haziran",
+        "KASIM",
+        "июня",
+        "年",
+        "月",
+        "日",
+        "11:29",
+        "pm",
+        "Kaynak:",
+        "AA",
+        "(İHA)",
+        "Ayşe",
+        "söyledi.",
+        "\n",
+    ]
+)
 
 
 @given(st.text(max_size=200) | st.lists(PIECES, max_size=25).map("".join))

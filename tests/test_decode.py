@@ -79,7 +79,10 @@ def test_odd_byte_at_the_end_of_utf16() -> None:
     assert (found.text, found.replaced) == ("Köprü\ufffd", 1)
 
 
-@given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode("utf-16-le")), st.sampled_from([None, "utf-8", "windows-1254", "gbk", "x"]))
+@given(
+    st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode("utf-16-le")),
+    st.sampled_from([None, "utf-8", "windows-1254", "gbk", "x"]),
+)
 def test_any_bytes_decode(raw: bytes, charset: str | None) -> None:
     # No bytes raise, and what comes out can be written as UTF-8.
     found = decode(raw, charset=charset)

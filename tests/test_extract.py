@@ -14,7 +14,8 @@ from newsfilter.records import Page
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/extract.json").read_text(encoding="utf-8"))
 PARAGRAPHS = [
-    f"Belediye meclisi {n}. oturumunda yeni köprünün yerini uzun tartışmalardan sonra belirledi ve kararı oy birliği ile aldı." for n in range(1, 7)
+    f"Belediye meclisi {n}. oturumunda yeni köprünün yerini uzun tartışmalardan sonra belirledi ve kararı oy birliği ile aldı."
+    for n in range(1, 7)
 ]
 ARTICLE = (
     "<html><head><title>Köprünün yeri belli oldu</title></head><body><nav><a href='/'>Ana sayfa</a> <a href='/spor'>Spor</a></nav>"
@@ -50,13 +51,51 @@ def test_cases(case: dict[str, Any]) -> None:
         assert [getattr(block, fact) for block in page.blocks] == values
 
 
-TAGS = st.sampled_from("div p span b a br ul li table tr td h1 section article script style em o:p fb:like center blockquote hr img x-y".split())
-WORDS = st.sampled_from(["Köprü", "açıldı.", " ", "\n", "bahis", "&amp;", "&nbsp;", "&#0;", "\u00ad", "<!-- x -->", "<br>", "<br><br>", "橋", "م", "12,5", "</p>", "</div>", "<", "\x00", "<?pi?>"])
-ATTRIBUTES = st.sampled_from(["", " hidden", " class='icerik widget'", " id=x", " href='/a'", " href='https://bahis.example/'", " style='display:none'", " href='http://['"])
+TAGS = st.sampled_from(
+    "div p span b a br ul li table tr td h1 section article script style em o:p fb:like center blockquote hr img x-y".split()
+)
+WORDS = st.sampled_from(
+    [
+        "Köprü",
+        "açıldı.",
+        " ",
+        "\n",
+        "bahis",
+        "&amp;",
+        "&nbsp;",
+        "&#0;",
+        "\u00ad",
+        "<!-- x -->",
+        "<br>",
+        "<br><br>",
+        "橋",
+        "م",
+        "12,5",
+        "</p>",
+        "</div>",
+        "<",
+        "\x00",
+        "<?pi?>",
+    ]
+)
+ATTRIBUTES = st.sampled_from(
+    [
+        "",
+        " hidden",
+        " class='icerik widget'",
+        " id=x",
+        " href='/a'",
+        " href='https://bahis.example/'",
+        " style='display:none'",
+        " href='http://['",
+    ]
+)
 
 
 def _element(children: SearchStrategy[str]) -> SearchStrategy[str]:
-    return st.builds(lambda tag, attribute, inner: f"<{tag}{attribute}>{''.join(inner)}</{tag}>", TAGS, ATTRIBUTES, st.lists(children, max_size=4))
+    return st.builds(
+        lambda tag, attribute, inner: f"<{tag}{attribute}>{''.join(inner)}</{tag}>", TAGS, ATTRIBUTES, st.lists(children, max_size=4)
+    )
 
 
 PAGES = st.recursive(WORDS | st.text(max_size=10), _element, max_leaves=25)
@@ -176,7 +215,19 @@ def test_trafilatura_keeps_the_article() -> None:
         ([], "Bir", []),
         (["Bir iki üç"], "hiç böyle bir şey yok", [0]),
     ],
-    ids=["one block", "first of two alike", "behind the cursor", "joined by trafilatura", "part of a block", "link text dropped", "no output", "no words", "capitals", "no blocks", "elsewhere"],
+    ids=[
+        "one block",
+        "first of two alike",
+        "behind the cursor",
+        "joined by trafilatura",
+        "part of a block",
+        "link text dropped",
+        "no output",
+        "no words",
+        "capitals",
+        "no blocks",
+        "elsewhere",
+    ],
 )
 def test_kept_shares(blocks: list[str], output: str, shares: list[float]) -> None:
     # Trafilatura's lines are aligned to the page's words in order; a share is exact to the word.

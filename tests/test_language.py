@@ -27,6 +27,12 @@ def test_the_same_every_time() -> None:
     assert forwards == backwards[::-1]
 
 
+def test_an_ambiguous_text_has_one_answer() -> None:
+    # Half of one language and half of another, where unseeded draws differ from call to call.
+    text = "Belediye köprüyü bugün törenle açtı. The council opened the bridge today. Der Rat hat die Brücke heute eröffnet."
+    assert len({detect_language(text) for _ in range(20)}) == 1
+
+
 def test_the_end_of_a_long_text_counts_for_nothing() -> None:
     # Only a sample is read, so that a whole article costs no more than a paragraph.
     text = next(case["text"] for case in CASES if case["label"] == "turkish")

@@ -27,7 +27,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 VOCABULARY = {"records": set[str](), "errors": set[str](), "settings": {"errors", "records"}}
-HEAVY = {"numpy", "sklearn", "scipy", "lxml", "trafilatura", "langdetect", "ftfy", "joblib", "charset_normalizer", "tqdm", "htmldate", "webencodings"}
+HEAVY = {
+    "numpy",
+    "sklearn",
+    "scipy",
+    "lxml",
+    "trafilatura",
+    "langdetect",
+    "ftfy",
+    "joblib",
+    "charset_normalizer",
+    "tqdm",
+    "htmldate",
+    "webencodings",
+}
 
 
 def modules() -> dict[str, Path]:
@@ -85,7 +98,15 @@ def test_one_document_knows_no_files_processes_or_terminals(module: str) -> None
     tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    assert not {name.partition(".")[0] for name in names} & {"subprocess", "multiprocessing", "joblib", "tqdm", "argparse", "shutil", "signal"}
+    assert not {name.partition(".")[0] for name in names} & {
+        "subprocess",
+        "multiprocessing",
+        "joblib",
+        "tqdm",
+        "argparse",
+        "shutil",
+        "signal",
+    }
 
 
 def loaded_by(code: str) -> set[str]:

@@ -28,7 +28,14 @@ def test_any_json_ld(text: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["NewsArticle", "2024-06-19", "http://[", "Ayşe Demir"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["@type", "@graph", "headline", "author", "name", "publisher", "datePublished", "mainEntity"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["@type", "@graph", "headline", "author", "name", "publisher", "datePublished", "mainEntity"]),
+            inner,
+            max_size=5,
+        )
+    ),
     max_leaves=15,
 )
 
@@ -38,7 +45,9 @@ def test_any_json_ld_object(data: object) -> None:
     # A value of any type in any of the fields that are read does no harm: every field is a str or missing.
     html = f'<script type="application/ld+json">{json.dumps(data)}</script><p>Metin</p>'
     found = extract(html).metadata
-    assert all(value is None or isinstance(value, str) for value in (found.title, found.byline, found.published, found.site, found.url, found.kind))
+    assert all(
+        value is None or isinstance(value, str) for value in (found.title, found.byline, found.published, found.site, found.url, found.kind)
+    )
 
 
 @pytest.mark.parametrize(

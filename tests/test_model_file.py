@@ -69,7 +69,9 @@ def refused(folder: Path) -> str:
         load_model(folder)
     message = str(raised.value)
     assert str(folder) in message
-    assert any(advice in message for advice in ("copy the model folder", "retrain", "install", "give --model", "not a newsfilter model")), message
+    assert any(advice in message for advice in ("copy the model folder", "retrain", "install", "give --model", "not a newsfilter model")), (
+        message
+    )
     return message
 
 
@@ -82,7 +84,7 @@ def test_untouched_copy_loads(copy: Copy) -> None:
 
 def test_written_again_it_scores_the_same(copy: Copy) -> None:
     # What the tests below write is a good model but for the one thing that each of them changes.
-    assert load_model(copy.write_arrays(lambda arrays: None)).labels == load_model().labels
+    assert load_model(copy.write_arrays(dict.copy)).labels == load_model().labels
 
 
 def test_shipped_model() -> None:
@@ -120,10 +122,12 @@ def test_damaged_with_its_digest(copy: Copy, place: int) -> None:
     raw = bytearray(copy.raw)
     at = len(raw) * place // 100
     raw[at : at + 4] = bytes(byte ^ 0x5A for byte in raw[at : at + 4])
+    folder, said = copy.write(bytes(raw)), ""
     try:
-        load_model(copy.write(bytes(raw)))
+        load_model(folder)
     except ModelError as error:
-        assert str(copy.folder) in str(error)
+        said = str(error)
+    assert not said or str(folder) in said
 
 
 class Trap:
@@ -175,12 +179,17 @@ def test_unpacks_to_too_much(copy: Copy) -> None:
 def test_other_format(copy: Copy, key: str, value: object) -> None:
     # Another format or feature version, or none, is refused by its number.
     value = copy.manifest[key] + 1 if value == 2 else value
-    message = refused(copy.write(**{key: value}))
+    changes: dict[str, Any] = {key: value}
+    message = refused(copy.write(**changes))
     assert f"{key} is {value}" in message
     assert "retrain" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b'"x"', b"null", b"\xff", b"[" * 100_000], ids=["empty", "cut", "list", "number", "string", "null", "no UTF-8", "deep"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"3", b'"x"', b"null", b"\xff", b"[" * 100_000],
+    ids=["empty", "cut", "list", "number", "string", "null", "no UTF-8", "deep"],
+)
 def test_manifest_that_is_none(copy: Copy, content: bytes) -> None:
     # A manifest that is no JSON, or no object, is refused.
     (copy.folder / MANIFEST_FILE).write_bytes(content)
@@ -230,7 +239,14 @@ def test_changed_weights_are_noticed(copy: Copy) -> None:
 
 @pytest.mark.parametrize(
     "check",
-    [[{"text": "x"}], [3], "x", {"a": 1}, [{"text": "x", "blocks": [], "html": False}], [{"text": "x", "blocks": [{"start": 0}], "html": False, "probabilities": [[0.5]]}]],
+    [
+        [{"text": "x"}],
+        [3],
+        "x",
+        {"a": 1},
+        [{"text": "x", "blocks": [], "html": False}],
+        [{"text": "x", "blocks": [{"start": 0}], "html": False, "probabilities": [[0.5]]}],
+    ],
     ids=["no blocks", "a number", "a string", "an object", "no probabilities", "half a block"],
 )
 def test_check_blocks_that_are_none(copy: Copy, check: object) -> None:
@@ -283,10 +299,16 @@ def test_index_out_of_range(copy: Copy, name: str, value: int) -> None:
 
 
 def _pages() -> list[Page]:
-    rows = [*json.loads((FOLDER / "segment.json").read_text(encoding="utf-8")), *json.loads((FOLDER / "repair.json").read_text(encoding="utf-8"))]
+    rows = [
+        *json.loads((FOLDER / "segment.json").read_text(encoding="utf-8")),
+        *json.loads((FOLDER / "repair.json").read_text(encoding="utf-8")),
+    ]
     pages = [segment(row["text"]) for row in rows]
     pages += [extract(row["html"]) for row in json.loads((FOLDER / "extract.json").read_text(encoding="utf-8"))]
-    pages += [segment("\n\n".join(row["text"] for row in rows)), extract("".join(f"<p class='icerik'>{row['text']}</p><a href='/'>Spor</a>" for row in rows))]
+    pages += [
+        segment("\n\n".join(row["text"] for row in rows)),
+        extract("".join(f"<p class='icerik'>{row['text']}</p><a href='/'>Spor</a>" for row in rows)),
+    ]
     return [*pages, *stored_pages(load_model().manifest["check"])[0]]
 
 

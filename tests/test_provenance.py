@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +22,40 @@ LAYOUTS = json.loads((FOLDER / "segment.json").read_text(encoding="utf-8"))
 HTML = json.loads((FOLDER / "extract.json").read_text(encoding="utf-8"))
 
 WORDS = st.sampled_from(
-    ["Köprü", "açıldı.", "Halk sevindi ve bunu kutladı.", " ", "  ", "\n", "\r\n", "\n\n", "\f", "\u2028", "\u200b", "\u00ad", "\0", "Ä±", "ÅŸ", "o\u0308", "AA", "橋", "“", '"', "'"]
+    [
+        "Köprü",
+        "açıldı.",
+        "Halk sevindi ve bunu kutladı.",
+        " ",
+        "  ",
+        "\n",
+        "\r\n",
+        "\n\n",
+        "\f",
+        "\u2028",
+        "\u200b",
+        "\u00ad",
+        "\0",
+        "Ä±",
+        "ÅŸ",
+        "o\u0308",
+        "AA",
+        "橋",
+        "“",
+        '"',
+        "'",
+    ]
 )
 TEXTS = st.text(max_size=100) | st.lists(WORDS, max_size=40).map("".join)
-PAGES = TEXTS.map(segment) | st.lists(st.tuples(st.sampled_from(["p", "div", "li", "span", "h1", "td"]), TEXTS), max_size=8).map(
-    lambda parts: extract("".join(f"<{tag}>{text}</{tag}>" for tag, text in parts))
+TAGS = st.sampled_from(
+    ["p", "div", "li", "span", "h1", "td", "b", "a href='https://bahis.example/'", "div hidden", "script", "article class='haber'"]
 )
+MARKUP = st.recursive(
+    TEXTS | st.sampled_from(["<br>", "<br><br>", "<!-- x -->", "&shy;", "&#0;", "</html>", "<p>"]),
+    lambda inner: st.builds(lambda tag, parts: f"<{tag}>{''.join(parts)}</{tag.split()[0]}>", TAGS, st.lists(inner, max_size=4)),
+    max_leaves=20,
+)
+PAGES = TEXTS.map(segment) | MARKUP.map(extract)
 
 
 def decide(page: Page, labels: list[str], kept: list[bool], cuts: list[int], p: list[float]) -> list[Decision]:
@@ -45,7 +74,7 @@ def decide(page: Page, labels: list[str], kept: list[bool], cuts: list[int], p: 
 DECIDED = st.builds(
     lambda page, *lists: (page, decide(page, *lists)),
     PAGES,
-    st.lists(st.sampled_from(LABELS), min_size=1, max_size=6),
+    st.lists(st.sampled_from(["body", "headline", *LABELS]), min_size=1, max_size=6),
     st.lists(st.booleans(), min_size=1, max_size=6),
     st.lists(st.integers(0, 12), min_size=1, max_size=4),
     st.lists(st.sampled_from([0.0004, 0.5, 0.99, 1.0]), min_size=1, max_size=3),
@@ -153,8 +182,9 @@ def test_html_cases_come_back(case: dict[str, Any]) -> None:
 
 def test_kept_headline_comes_first() -> None:
     # A kept headline stands above the body, wherever the page has it, and the page still comes back.
-    page = segment("Köprü bugün törenle trafiğe açıldı.\n\nKöprü açıldı\n\nHalk bu habere çok sevindi.")
+    page = segment("Köprü  bugün törenle trafiğe açıldı.\n\nKöprü  açıldı\n\nHalk  bu habere çok sevindi.\n")
     body, record = recorded(page, decide(page, ["body", "headline", "body"], [True], [0], [1.0]))
+    assert [edit["start"] for edit in record["edits"]] == [match.start() for match in re.finditer(r" {2}|\n$", page.text)]
     assert body == "Köprü açıldı\n\nKöprü bugün törenle trafiğe açıldı.\n\nHalk bu habere çok sevindi."
     assert restore(record, body) == page.text
 
@@ -232,7 +262,16 @@ def test_the_example_is_whole() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("açıldı", "kapandı"), ("açıldı", "acıldı"), ("\n\n", "\n"), (" ", "  "), ("Köprü", ""), ("sevindi.", "sevindi"), ("sevindi.", "sevindi. Bahis yapın."), ("Köprü", "\nKöprü")],
+    [
+        ("açıldı", "kapandı"),
+        ("açıldı", "acıldı"),
+        ("\n\n", "\n"),
+        (" ", "  "),
+        ("Köprü", ""),
+        ("sevindi.", "sevindi"),
+        ("sevindi.", "sevindi. Bahis yapın."),
+        ("Köprü", "\nKöprü"),
+    ],
     ids=["word", "letter", "blank line", "blank", "first word", "last character", "something behind", "something before"],
 )
 def test_changed_body(old: str, new: str) -> None:

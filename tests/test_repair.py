@@ -13,7 +13,38 @@ from newsfilter.repair import apply, find_edits, undo
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/repair.json").read_text(encoding="utf-8"))
 TABLE = [pytest.param(case, id=case["label"]) for case in CASES]
 PIECES = st.sampled_from(
-    ["Köprü", "açıldı", "a", " ", "  ", "\n", "\r\n", "\f", "\t", "\x85", "\u2028", "\u200b", "\u00ad", "\ufeff", "\0", "\x1b", "Ä±", "ÅŸ", "Ã¶", "â€™", "Â\xa0", "o\u0308", "\u0308", "’", "橋", "の", "می\u200c", "한", "Ã", "Â\x85"]
+    [
+        "Köprü",
+        "açıldı",
+        "a",
+        " ",
+        "  ",
+        "\n",
+        "\r\n",
+        "\f",
+        "\t",
+        "\x85",
+        "\u2028",
+        "\u200b",
+        "\u00ad",
+        "\ufeff",
+        "\0",
+        "\x1b",
+        "Ä±",
+        "ÅŸ",
+        "Ã¶",
+        "â€™",
+        "Â\xa0",
+        "o\u0308",
+        "\u0308",
+        "’",
+        "橋",
+        "の",
+        "می\u200c",
+        "한",
+        "Ã",
+        "Â\x85",
+    ]
 )
 ANY_TEXT = st.text() | st.lists(PIECES, max_size=40).map("".join)
 

@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,14 @@ from newsfilter.records import Block, Decision, Metadata, Page
 from newsfilter.rules import dateline_lines, find_headline, repeated_headline
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/rules.json").read_text(encoding="utf-8"))
-PARAGRAPH = "Belediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını ve ilk gün on bin aracın geçtiğini herkese söyledi."
+PARAGRAPH = (
+    "Belediye Başkanı, üç yılda tamamlanan köprünün bugün törenle trafiğe açıldığını ve ilk gün on bin aracın geçtiğini herkese söyledi."
+)
 
 
-def labelled(rows: list[tuple[str, str]], *, html: bool = False, title: str | None = None, headline: float = 0.9) -> tuple[Page, list[Decision]]:
+def labelled(
+    rows: list[tuple[str, str]], *, html: bool = False, title: str | None = None, headline: float = 0.9
+) -> tuple[Page, list[Decision]]:
     """A page of blocks with the labels that a model might have given."""
     blocks, decisions, position = [], [], 0
     for number, (text, label) in enumerate(rows):
@@ -52,7 +57,12 @@ def test_headline_that_the_model_calls_one() -> None:
 
 def test_headline_that_is_repeated() -> None:
     # Of two lines that the model calls headlines, the one that the page repeats is it.
-    rows = [("Bugünün en çok okunanları", "headline"), ("Köprü bugün açıldı", "headline"), (PARAGRAPH, "body"), ("KÖPRÜ BUGÜN AÇILDI", "caption")]
+    rows = [
+        ("Bugünün en çok okunanları", "headline"),
+        ("Köprü bugün açıldı", "headline"),
+        (PARAGRAPH, "body"),
+        ("KÖPRÜ BUGÜN AÇILDI", "caption"),
+    ]
     page, decisions = labelled(rows)
     assert find_headline(page, decisions) == "Köprü bugün açıldı"
 
@@ -73,3 +83,17 @@ def test_no_headline_among_paragraphs() -> None:
 def test_no_headline_on_an_empty_page() -> None:
     # Nor has a page without blocks.
     assert find_headline(Page("", (), html=False), []) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filling", [" ", " > ", "a", "."], ids=["blanks", "crumbs", "letters", "full stops"])
+def test_linear_time(filling: str) -> None:
+    # Eight times the text takes about eight times as long, not sixty: a scrape may hold a megabyte of blanks.
+    def seconds(times: int) -> float:
+        page, decisions = labelled([(f"Köprü{filling * times}açıldı", "body")])
+        started = time.process_time()
+        repeated_headline(page, decisions, find_headline(page, decisions) or "Köprü bugün açıldı")
+        return time.process_time() - started
+
+    small = max(min(seconds(4_000) for _ in range(3)), 0.005)
+    assert seconds(32_000) < 25 * small

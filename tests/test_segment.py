@@ -12,7 +12,33 @@ from newsfilter.segment import segment, wrap_width
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/segment.json").read_text(encoding="utf-8"))
 PIECES = st.sampled_from(
-    ["Köprü açıldı", ".", "!", "“", "”", "'", '"', "\n", "\r\n", "\n\n", "\f", " ", "\t", "\u200b", "\u00ad", "AA", " İHA", "(AA)", "16.01.2024", "BM", "T.C.", "www.x.com", "bakan yolu üç ayda bitirecek", "橋", "م"]
+    [
+        "Köprü açıldı",
+        ".",
+        "!",
+        "“",
+        "”",
+        "'",
+        '"',
+        "\n",
+        "\r\n",
+        "\n\n",
+        "\f",
+        " ",
+        "\t",
+        "\u200b",
+        "\u00ad",
+        "AA",
+        " İHA",
+        "(AA)",
+        "16.01.2024",
+        "BM",
+        "T.C.",
+        "www.x.com",
+        "bakan yolu üç ayda bitirecek",
+        "橋",
+        "م",
+    ]
 )
 
 

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 import newsfilter
 from newsfilter.records import LABELS, Block, Damage, Decision, Language, Page, Reason
-from newsfilter.settings import Settings
+from newsfilter.settings import Settings, with_values
 from newsfilter.verdict import REASONS, count_words, judge
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/verdicts.json").read_text(encoding="utf-8"))
 BY_READING = {"too-large"}  # given before there is a page: see test_too_large
-NOBODY = cast(Any, SimpleNamespace(name="none", sha256="0", labels=LABELS, predict=lambda pages: [np.zeros((0, len(LABELS))) for _ in pages]))
+NOBODY = cast(
+    Any, SimpleNamespace(name="none", sha256="0", labels=LABELS, predict=lambda pages: [np.zeros((0, len(LABELS))) for _ in pages])
+)
 
 
 def made_up(case: dict[str, Any]) -> tuple[Page, list[Decision]]:
@@ -39,7 +41,7 @@ def made_up(case: dict[str, Any]) -> tuple[Page, list[Decision]]:
 def test_cases(case: dict[str, Any]) -> None:
     # Each reason is given where its case says so, and not where it says not.
     page, decisions = made_up(case)
-    settings = Settings(**{name: tuple(value) if isinstance(value, list) else value for name, value in case["settings"].items()})
+    settings = with_values(Settings(), case["settings"], case["label"])
     verdict = judge(page, decisions, Language(case["language"], 0.99, "langdetect"), settings)
     assert (case["reason"] in {reason.code for reason in verdict.reasons}) is case["gives"]
     if case["gives"]:

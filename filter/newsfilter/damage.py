@@ -17,6 +17,7 @@ _PREPOSITION = re.compile(
     r"(?<![\w'’])(?:(?:the|of the|to the|in the|for the|according to|del|della|des|einem|einer|eines|della) ?(?= [,.;](?:\s|$))"
     r"|(?:according to the|of the|by the) (?=(?:and|which|that|said|has|was|is)\b))"
 )
+_REPLACED = re.compile("\ufffd+")
 _TURKISH = re.compile(r"[ğışİĞŞ]|\b(?:ve|bir|için|ile|olarak)\b")
 _ENDS = re.compile(r"[.!?…:;。！？؟।][\"”’'»)\]]*$|[\"”’»)\]]$")
 TRUNCATED_WORDS = 8  # a shorter last line without a full stop is a heading, a name or a list item
@@ -28,6 +29,7 @@ def find_damage(page: Page, decisions: tuple[Decision, ...]) -> tuple[Damage, ..
     found = [damage for decision in kept for damage in _lost_link_text(page.text, decision)]
     found += _unbalanced_quotes(page.text, kept)
     found += _truncated(page.text, kept)
+    found += [Damage(match.start(), match.end(), "undecodable") for match in _REPLACED.finditer(page.text)]
     return (*page.damage, *sorted(found, key=lambda damage: (damage.start, damage.end, damage.code)))
 
 

@@ -140,7 +140,7 @@ class Cleaner:
             if rejected:
                 body = ""
         with self._timed("record"):
-            record = _record(source, decoding, about, language, verdict)
+            record = _record(source, decoding, about, language, verdict, html=page.html)
             record["page"] = {"sha256": digest(page.text), "characters": len(page.text)}
             record["body"] = {"sha256": digest(body), "characters": len(body), "words": count_words(body)}
             record |= {"blocks": entries, "edits": edit_rows(edits), "damage": [asdict(fault) for fault in damage]}
@@ -238,7 +238,7 @@ def too_large(source: Source, size: int, settings: Settings, model: Model) -> Ar
     verdict = Verdict("reject", (Reason("too-large", size, settings.max_bytes),))
     language = Language("unknown", 0.0, "too-short")
     record = _record(source, Decoding("", source.charset, "", "not-read"), Metadata(), language, verdict)
-    record["source"] |= {"sha256": None, "bytes": size}
+    record["source"] |= {"sha256": None, "bytes": size, "media_type": source.media_type}
     record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
     record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
     return Article(None, "", None, None, None, language, verdict, (), record)
@@ -274,7 +274,7 @@ def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Meta
     return replace(page.metadata, title=title, published=published, byline=byline)
 
 
-def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict) -> dict[str, Any]:
+def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict, *, html: bool = False) -> dict[str, Any]:
     raw = source.raw.encode("utf-8", "surrogatepass") if isinstance(source.raw, str) else source.raw
     return {
         "schema": SCHEMA,
@@ -286,7 +286,7 @@ def _record(source: Source, decoding: Decoding, about: Metadata, language: Langu
             "url": source.url or about.url,
             "sha256": hashlib.sha256(raw).hexdigest(),
             "bytes": len(raw),
-            "media_type": source.media_type,
+            "media_type": source.media_type or ("text/html" if html else "text/plain"),
             "fetched_at": source.fetched_at,
             "charset": {"declared": decoding.declared, "used": decoding.used, "how": decoding.how, "replaced": decoding.replaced},
         },

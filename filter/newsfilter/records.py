@@ -42,7 +42,7 @@ DAMAGE_CODES: Mapping[str, str] = {
     "truncated": "the text stops in mid-sentence",
     "parse-truncated": "the HTML parser gave up before the end of the page",
     "extraction-skipped": "the page is too deeply nested or too large for trafilatura, which did not see it",
-    "undecodable": "bytes that fit no charset were replaced",
+    "undecodable": "bytes that fit no charset stand as U+FFFD",
 }
 """Faults that cannot be mended and are never guessed at."""
 
