@@ -47,8 +47,8 @@ bench: $(VENV)/dev ## speed on the fixtures; with DATA, extraction quality too
 	$(BIN)/python benchmarks/speed.py fixtures/dump
 	@if [ -d $(DATA)/data/pages ]; then $(BIN)/python benchmarks/speed.py $(DATA)/data && $(BIN)/python benchmarks/extraction.py $(DATA)/data; fi
 
-model: $(VENV)/dev ## rebuild models/shipped from DATA (make model DATA=../shared/data)
-	$(BIN)/python -m newsfilter.training $(DATA)
+model: $(VENV)/dev ## rebuild models/shipped (make model DATA=../shared/data)
+	$(BIN)/python -m newsfilter.training $(if $(wildcard $(DATA)/data/pages),$(DATA)/data,$(DATA))
 
 acceptance: $(VENV)/dev ## what needs the data that is not in the repository (make acceptance DATA=../shared)
 	$(BIN)/python -m pytest -q tests/acceptance --acceptance-data $(DATA)

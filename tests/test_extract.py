@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from lxml import etree
 
-from newsfilter.extract import MAX_DEPTH, MAX_ELEMENTS, bare_host, extract, kept_shares, parse
+from newsfilter.extract import MAX_DEPTH, MAX_ELEMENTS, extract, kept_shares, parse
+from newsfilter.metadata import host_of
 from newsfilter.records import Page
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/extract.json").read_text(encoding="utf-8"))
@@ -186,9 +187,10 @@ def test_own_address_from_the_page() -> None:
     assert extract(link).blocks[0].outward == 0.0
 
 
-def test_bare_host() -> None:
+def test_host_of() -> None:
     # A site's name with and without www is one.
-    assert (bare_host("www.haber.example"), bare_host("haber.example"), bare_host(None)) == ("haber.example", "haber.example", None)
+    hosts = [host_of(url) for url in ("http://www.haber.example/a", "//haber.example", "/a", "http://[x")]
+    assert hosts == ["haber.example", "haber.example", None, None]
 
 
 def test_trafilatura_keeps_the_article() -> None:

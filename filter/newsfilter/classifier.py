@@ -20,7 +20,10 @@ import numpy.typing as npt
 
 from newsfilter.errors import ModelError
 from newsfilter.features import (
+    COLON,
     FEATURE_VERSION,
+    MARKUP_BITS,
+    TEXT_BITS,
     Floats,
     Tables,
     markup_rows,
@@ -192,7 +195,7 @@ def load_model(path: Path | None = None) -> Model:
         raise ModelError(
             f"{error.filename}: cannot be read ({error.strerror}); give --model the folder that holds {MODEL_FILE} and {MANIFEST_FILE}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{manifest_path}: not valid JSON: {error}; copy the model folder again") from error
     for key, here in (("format", FORMAT), ("feature_version", FEATURE_VERSION)):
         if not isinstance(manifest, dict) or manifest.get(key) != here:
@@ -226,48 +229,63 @@ def _read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], digest: str, path: Path) -> Model:
     labels = tuple(map(str, manifest.get("labels", ())))
-    try:
-        model = Model(
-            name=str(manifest["name"]),
-            sha256=digest,
-            labels=labels,
-            tables=Tables(arrays["fold"], arrays["kind"]),
-            text=Linear(arrays["text_weights"], arrays["text_scale"], arrays["text_bias"]),
-            markup=Linear(arrays["markup_weights"], arrays["markup_scale"], arrays["markup_bias"]),
-            trees=Trees(
-                arrays["tree_feature"].astype(np.int64),
-                arrays["tree_threshold"],
-                arrays["tree_leaf"].astype(np.int64),
-                arrays["tree_label"],
-                arrays["tree_base"],
-            ),
-            manifest=manifest,
-        )
-    except KeyError as error:
-        raise ModelError(f"{path}: lacks {error}; copy the model folder again from where it was made") from error
-    n, trees = len(labels), model.trees
-    sound = (
-        n > 0
-        and "body" in labels
-        and all(
-            stage.weights.dtype == np.int8 and stage.weights.shape[1:] == (n,) and stage.bias.shape == (n,)
-            for stage in (model.text, model.markup)
-        )
-        and trees.base.shape == (n,)
-        and np.array_equal(np.unique(trees.label), np.arange(n))
-        and bool((np.diff(trees.label) >= 0).all())
-        and trees.leaf.shape == (trees.feature.shape[0], trees.feature.shape[1] + 1)
-        and int(trees.label.max(initial=0)) < n
-        and int(trees.feature.max(initial=0)) < len(manifest.get("features", ()))
-        and int(trees.feature.min(initial=0)) >= 0
+    if "body" not in labels or not isinstance(manifest.get("name"), str):
+        raise ModelError(f"{path.parent / MANIFEST_FILE}: has no name, or no label 'body'; copy the model folder again from where it was made")
+    if (wrong := _misfit(arrays, len(labels), len(manifest.get("features", ())))) is not None:
+        raise ModelError(f"{path}: its array {wrong} is missing or does not fit the others; copy the model folder again from where it was made")
+    return Model(
+        name=manifest["name"],
+        sha256=digest,
+        labels=labels,
+        tables=Tables(arrays["fold"], arrays["kind"]),
+        text=Linear(arrays["text_weights"], arrays["text_scale"], arrays["text_bias"]),
+        markup=Linear(arrays["markup_weights"], arrays["markup_scale"], arrays["markup_bias"]),
+        trees=Trees(
+            arrays["tree_feature"].astype(np.int64),
+            arrays["tree_threshold"],
+            arrays["tree_leaf"].astype(np.int64),
+            arrays["tree_label"],
+            arrays["tree_base"],
+        ),
+        manifest=manifest,
     )
-    if not sound:
-        raise ModelError(f"{path}: its arrays do not fit one another; copy the model folder again from where it was made")
-    return model
+
+
+def _misfit(arrays: dict[str, npt.NDArray[Any]], n_labels: int, n_features: int) -> str | None:
+    """Name the first array that is missing, of another type or shape, or holds a number that points nowhere; None if all fit."""
+    n_trees, n_nodes = arrays["tree_feature"].shape if getattr(arrays.get("tree_feature"), "ndim", 0) == 2 else (0, 0)
+    wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "fold": (np.uint16, (65536,)),
+        "kind": (np.uint8, (65536,)),
+        "text_weights": (np.int8, (1 << TEXT_BITS, n_labels)),
+        "text_scale": (np.float64, (n_labels,)),
+        "text_bias": (np.float64, (n_labels,)),
+        "markup_weights": (np.int8, (1 << MARKUP_BITS, n_labels)),
+        "markup_scale": (np.float64, (n_labels,)),
+        "markup_bias": (np.float64, (n_labels,)),
+        "tree_feature": (np.int16, (n_trees, n_nodes)),
+        "tree_threshold": (np.float32, (n_trees, n_nodes)),
+        "tree_leaf": (np.int32, (n_trees, n_nodes + 1)),
+        "tree_label": (np.int16, (n_trees,)),
+        "tree_base": (np.float64, (n_labels,)),
+    }
+    for name, (kind, shape) in wanted.items():
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray) or array.dtype != kind or array.shape != shape:
+            return name
+    label, feature = arrays["tree_label"], arrays["tree_feature"]
+    if not n_nodes or (n_nodes + 1) & n_nodes or (feature < 0).any() or (feature >= n_features).any():
+        return "tree_feature"
+    if not np.array_equal(np.unique(label), np.arange(n_labels)) or (np.diff(label) < 0).any():
+        return "tree_label"
+    return "kind" if (arrays["kind"] > COLON).any() else None
 
 
 def _check_scores(model: Model, path: Path) -> None:
-    pages, wanted = stored_pages(model.manifest.get("check", []))
+    try:
+        pages, wanted = stored_pages(model.manifest.get("check", []))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path.parent / MANIFEST_FILE}: its stored blocks cannot be read ({error!r}); copy the model folder again") from error
     for page, rows in zip(pages, wanted, strict=True):
         here = model.predict([page])[0]
         if here.shape != rows.shape or np.abs(here - rows).max(initial=0) > TOLERANCE:

@@ -45,7 +45,7 @@ def _unbalanced_quotes(text: str, kept: list[Decision]) -> Iterator[Damage]:
     """A paragraph whose quotation marks do not pair, unless the next one goes on quoting, as English does over paragraphs."""
     for number, decision in enumerate(kept):
         piece = text[decision.start : decision.end]
-        if piece.count('"') % 2 == 0 and piece.count("“") <= piece.count("”") + piece.count("„") and piece.count("«") == piece.count("»"):
+        if piece.count('"') % 2 == 0 and _curly_pair(piece) and piece.count("«") == piece.count("»"):
             continue
         following = text[kept[number + 1].start : kept[number + 1].start + 1] if number + 1 < len(kept) else ""
         opener = piece[0]
@@ -53,6 +53,14 @@ def _unbalanced_quotes(text: str, kept: list[Decision]) -> Iterator[Damage]:
         came_on = opener in ('"', "“", "«") and number > 0 and piece.count(opener) == 1
         if not goes_on and not came_on:
             yield Damage(decision.start, decision.end, "unbalanced-quote")
+
+
+def _curly_pair(piece: str) -> bool:
+    """Whether curly quotation marks pair, in any of the ways in which languages use them: “…”, „…“, „…”, ”…”."""
+    opened, closed, low = piece.count("“"), piece.count("”"), piece.count("„")
+    if low:
+        return opened + closed == low
+    return opened == closed or (not opened and closed % 2 == 0)
 
 
 def _truncated(text: str, kept: list[Decision]) -> Iterator[Damage]:

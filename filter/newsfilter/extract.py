@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
-from urllib.parse import urlsplit
 
 import lxml.html
 from lxml import etree
 
-from newsfilter.metadata import page_metadata
+from newsfilter.metadata import host_of, page_metadata
 from newsfilter.records import Block, Damage, Page
 
 # Elements that begin and end a line in a browser's own style sheet. Everything else is inline.
@@ -31,6 +30,7 @@ _HIDING = re.compile(
 )
 _HINT = re.compile(r"[a-z]+")
 _WORD = re.compile(r"\w+")
+_XML_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _CLOSING = re.compile(rb"</(?:body|html)\s*>", re.IGNORECASE)
 _ENDS_SENTENCE = re.compile(r"[.!?…:;\"”’»)。！？]\s*$")
 
@@ -59,10 +59,18 @@ class _Frame:
 
     def path(self) -> str:
         """The element's XPath, complete once the walk is: a name that a parent holds once goes without its number."""
-        if not self._path:
-            index = "" if self.parent is None or self.parent.children[self.tag] == 1 else f"[{self.number}]"
-            self._path = f"{self.parent.path() if self.parent else ''}/{self.tag}{index}"
+        steps: list[str] = []
+        frame: _Frame | None = self
+        while frame is not None and not frame._path:
+            steps.append(frame._step())
+            frame = frame.parent
+        self._path = (frame._path if frame is not None else "") + "".join(reversed(steps))
         return self._path
+
+    def _step(self) -> str:
+        index = "" if self.parent is None or self.parent.children[self.tag] == 1 else f"[{self.number}]"
+        # Office and social-network markup has names with colons and commas, which an XPath cannot say outright.
+        return f"/{self.tag}{index}" if _XML_NAME.fullmatch(self.tag) else f"/*[name()='{self.tag}']{index}"
 
 
 def parse(text: str) -> tuple[lxml.html.HtmlElement | None, bool]:
@@ -95,7 +103,7 @@ def extract(text: str, *, url: str | None = None, date_search: bool = False) -> 
     if root is None:
         return Page("", (), html=True)
     metadata = page_metadata(root, url, date_search=date_search)
-    walk = _Walk(urlsplit(url or metadata.url or "").hostname)
+    walk = _Walk(host_of(url or metadata.url or ""))
     walk.run(root)
     page_text = "\n".join(walk.texts)
     damage = [Damage(0, len(page_text), "parse-truncated")] if truncated else []
@@ -126,7 +134,7 @@ class _Walk:
     """One pass over the tree, which collects text runs and their facts. A class because a walk is all state."""
 
     def __init__(self, host: str | None) -> None:
-        self.host = bare_host(host)
+        self.host = host
         self.texts: list[str] = []
         self.facts: list[tuple[_Frame, tuple[str, ...], int, int, tuple[str, ...]]] = []
         self.deepest = self.elements = 0
@@ -184,13 +192,13 @@ class _Walk:
         stack.append(_Frame(tag, parent, number, line, link, hidden, hints))
 
     def _direction(self, href: str) -> int:
+        href = href.strip().lower()
         if not href.startswith(("http:", "https:", "//")):
             return 1
-        try:
-            host = bare_host(urlsplit(href).hostname)
-        except ValueError:  # a bracket where an IPv6 address would stand
-            return 2
-        return 1 if self.host is None or host is None or host.endswith(self.host) or self.host.endswith(host) else 2
+        host = host_of(href)
+        if self.host is None or host is None:
+            return 1 if self.host is None else 2
+        return 1 if host == self.host or host.endswith(f".{self.host}") or self.host.endswith(f".{host}") else 2
 
     def _add(self, text: str) -> None:
         frame = self._stack[-1]
@@ -237,11 +245,6 @@ class _Walk:
 def hint_words(value: str) -> tuple[str, ...]:
     """Return the words of a class or id, lower-cased; a page says the same few hundreds over and over."""
     return tuple(_HINT.findall(value[:200].lower()))
-
-
-def bare_host(host: str | None) -> str | None:
-    """Return a host without its leading ``www.``, so that a site's two names count as one."""
-    return host.removeprefix("www.") if host else None
 
 
 def kept_shares(texts: list[str], output: str) -> list[float]:

@@ -95,7 +95,7 @@ class PageCodes:
 @lru_cache(maxsize=1)
 def _powers(size: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     with np.errstate(over="ignore"):
-        return np.cumprod(np.full(size, _BASE, np.uint64)), np.cumprod(np.full(size, _INVERSE, np.uint64))
+        return np.cumprod(np.full(size, _BASE), dtype=np.uint64), np.cumprod(np.full(size, _INVERSE), dtype=np.uint64)
 
 
 def page_codes(page: Page, tables: Tables) -> PageCodes:

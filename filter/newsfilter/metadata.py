@@ -51,10 +51,23 @@ def page_metadata(root: lxml.html.HtmlElement, url: str | None = None, *, date_s
         title=bare_title(title, site, heading) if title else None,
         byline=_clean(_names(linked.get("author"))) or _author(meta),
         published=published,
-        site=site or (urlsplit(canonical).hostname if canonical else None),
+        site=site or (host_of(canonical) if canonical else None),
         url=_clean(canonical),
         kind=str(linked.get("@type") or meta.get("og:type") or "").lower()[:60] or None,
     )
+
+
+def host_of(url: str) -> str | None:
+    """Return a URL's host without its leading ``www.``, so that a site's two names count as one; None where there is none to be read.
+
+    >>> host_of("https://WWW.Kent-Haber.example/a"), host_of("http://[kent]/")
+    ('kent-haber.example', None)
+    """
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:  # a bracket where an IPv6 address would stand
+        return None
+    return host.removeprefix("www.") if host else None
 
 
 def bare_title(title: str, site: str | None, heading: str | None) -> str:
@@ -139,7 +152,7 @@ def _article_json(root: lxml.html.HtmlElement) -> dict[str, Any]:
             continue
         try:
             data = json.loads(_BREAKS.sub(" ", script.text or "").strip().rstrip(";"))
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue  # hand-made JSON-LD is often broken; the page's other metadata stands in
         for item in _objects(data):
             kind = item.get("@type")

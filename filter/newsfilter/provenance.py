@@ -156,14 +156,21 @@ def restore(record: dict[str, Any], body: str | None) -> str:
     RecordError
         When the two do not fit: the body was changed, or belongs to another record.
     """
-    edits = iter([Edit(**edit) for edit in record["edits"]])
+    try:
+        return _restored(record, body)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise RecordError(f"no provenance record, or one that was changed: {error!r}; give the record as newsfilter wrote it") from error
+
+
+def _restored(record: dict[str, Any], body: str | None) -> str:
+    if body is not None and digest(body) != record["body"]["sha256"]:
+        raise RecordError("the body has another sha256 than the record says; it was changed, or belongs to another record")
+    edits = iter([Edit(*(edit[key] for key in ("start", "end", "old", "new", "kind"))) for edit in record["edits"]])
     pending = next(edits, None)
     parts, position = [], 0
     for number, entry in enumerate(record["blocks"]):
         if entry["start"] != position:
-            raise RecordError(
-                f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed"
-            )
+            raise RecordError(f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed")
         own: list[Edit] = []
         while entry["kept"] and pending is not None and pending.end <= entry["end"]:
             own.append(pending)
@@ -179,11 +186,11 @@ def restore(record: dict[str, Any], body: str | None) -> str:
             except ValueError as error:
                 raise RecordError(f"entry {number}: {error}; the body was changed, or belongs to another record") from error
         if len(piece) != entry["end"] - entry["start"]:
-            raise RecordError(
-                f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed"
-            )
+            raise RecordError(f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed")
         parts.append(piece)
         position = entry["end"]
+    if pending is not None:
+        raise RecordError(f"an edit at {pending.start} lies in no kept entry; the record was changed")
     text = "".join(parts)
     if digest(text) != record["page"]["sha256"]:
         raise RecordError("the restored page has another sha256 than the record says; body or record was changed")

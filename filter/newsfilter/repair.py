@@ -5,16 +5,21 @@ A function finds edits; nothing is changed in place. `apply` and `undo` are what
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from newsfilter.records import Edit
 
-_BREAK = re.compile(r"[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
-_SPACE = re.compile(r"[^\S ]+| {2,}|[^\S ]")
+Found = tuple[int, int, str, str]  # start, end, new, kind
+
 # No reader sees these. Zero-width joiner and non-joiner stay: Persian and Indic words need them. So do left-to-right marks.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff]+")
-_DECOMPOSED = re.compile(r"[^\W_][\u0300-\u036f\u0653-\u0655\u3099\u309a]+")
+_UNSEEN = r"\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff"
+_UNSEEN_RUN = re.compile(f"[{_UNSEEN}]+")
+_LINE_END = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_MARKS = r"[^\W_][\u0300-\u036f\u0653-\u0655\u3099\u309a]+|[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
+_FAULT = re.compile(rf"(?P<gap>[\s{_UNSEEN}]+)|(?P<marks>{_MARKS})")
 _MOJIBAKE_SIGN = re.compile(r"[ÃÂÄÅÐÑØÙâãÎÏ\x80-\x9f]")
+# A word as mojibake has them: what was a byte of a letter may have become a control character or a no-break space.
+_MOJIBAKE_WORD = re.compile(r"[^\x00-\x20\u00ad\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]+")
 
 
 def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
@@ -34,19 +39,36 @@ def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
     >>> [(edit.old, edit.new, edit.kind) for edit in find_edits("Kent\nmeydanı  açıldı")]
     [('\n', ' ', 'joined-lines'), ('  ', ' ', 'white-space')]
     """
-    finders: list[Callable[[str], Iterator[tuple[int, int, str, str]]]] = [_breaks, _spaces, _invisible]
-    if repair and not text.isascii():
-        finders = [_mojibake, *finders, _decomposed]
-    taken: list[tuple[int, int, str, str]] = []
-    for finder in finders:
-        found = [edit for edit in finder(text) if edit[2] != text[edit[0] : edit[1]]]
-        if taken and found:
-            found = [edit for edit in found if not any(edit[0] < other[1] and other[0] < edit[1] for other in taken)]
-        taken += found
-    return [Edit(start + a, start + b, text[a:b], new, kind) for a, b, new, kind in sorted(taken)]
+    mend = repair and not text.isascii()
+    compose = mend and not unicodedata.is_normalized("NFC", text)
+    found = list(_mojibake(text)) if mend else []
+    position = 0
+    for begin, end, _, _ in [*found, (len(text), len(text), "", "")]:
+        found += _faults(text, position, begin, compose=compose)
+        position = end
+    return [Edit(start + a, start + b, text[a:b], new, kind) for a, b, new, kind in sorted(found)]
 
 
-def _mojibake(text: str) -> Iterator[tuple[int, int, str, str]]:
+def _faults(text: str, start: int, end: int, *, compose: bool) -> Iterator[Found]:
+    """White space that is more than one space, what no reader sees, and letters in pieces, between `start` and `end`."""
+    for match in _FAULT.finditer(text, start, end):
+        piece = match.group()
+        if match.lastgroup == "marks":
+            new, kind = unicodedata.normalize("NFC", piece) if compose else piece, "nfc"
+        elif _LINE_END.search(piece):
+            both = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
+            new, kind = "" if len(both) == 2 and all(map(_spaceless, both)) else " ", "joined-lines"
+        elif (seen := _UNSEEN_RUN.sub("", piece)) in ("", " "):
+            for unseen in _UNSEEN_RUN.finditer(text, match.start(), match.end()):
+                yield unseen.start(), unseen.end(), "", "invisible-character"
+            continue
+        else:
+            new, kind = " ", "white-space"
+        if new != piece:
+            yield match.start(), match.end(), new, kind
+
+
+def _mojibake(text: str) -> Iterator[Found]:
     """UTF-8 read as windows-1252 and the like, mended by ftfy, word by word where its answer has as many words."""
     if not _MOJIBAKE_SIGN.search(text):
         return
@@ -55,16 +77,18 @@ def _mojibake(text: str) -> Iterator[tuple[int, int, str, str]]:
 
     if not is_bad(text):
         return
-    fixed = ftfy.fix_encoding(" ".join(map(_reread, text.split(" "))))
-    if fixed == text:
-        return
-    old_words, new_words = list(re.finditer(r"[^ \n\r]+", text)), re.findall(r"[^ \n\r]+", fixed)
-    if len(old_words) != len(new_words):
-        yield 0, len(text), unicodedata.normalize("NFC", " ".join(fixed.split())), "mojibake"
-        return
-    for old, new in zip(old_words, new_words, strict=True):
-        if old.group() != new:
-            yield old.start(), old.end(), unicodedata.normalize("NFC", new), "mojibake"
+    words = list(_MOJIBAKE_WORD.finditer(text))
+    reread = [_reread(word.group()) for word in words]
+    fixed = ftfy.fix_encoding("\n".join(reread)).split("\n")
+    for word, new in zip(words, fixed if len(fixed) == len(words) else reread, strict=True):
+        clean = _tidy(new)
+        if word.group() != new and clean:
+            yield word.start(), word.end(), clean, "mojibake"
+
+
+def _tidy(word: str) -> str:
+    """A mended word as it may stand in a body: composed, and what came out as white space one space, none at its edges."""
+    return unicodedata.normalize("NFC", apply(word, 0, (Edit(a, b, word[a:b], new, kind) for a, b, new, kind in _faults(word, 0, len(word), compose=False)))).strip()
 
 
 def _reread(word: str) -> str:
@@ -78,32 +102,12 @@ def _reread(word: str) -> str:
     return word
 
 
-def _breaks(text: str) -> Iterator[tuple[int, int, str, str]]:
-    for match in _BREAK.finditer(text):
-        both = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
-        yield match.start(), match.end(), "" if len(both) == 2 and all(map(_spaceless, both)) else " ", "joined-lines"
-
-
 def _spaceless(character: str) -> bool:
     """Whether a character is of a script that puts no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese."""
-    return "\u2e80" <= character <= "\ua4cf" or "\uf900" <= character <= "\ufaff" or "\uff00" <= character <= "\uffef" or "\u0e00" <= character <= "\u0eff" or "\u1000" <= character <= "\u109f" or "\u1780" <= character <= "\u17ff" or character >= "\U00020000"  # fmt: skip
+    return _SPACELESS.match(character) is not None
 
 
-def _spaces(text: str) -> Iterator[tuple[int, int, str, str]]:
-    for match in _SPACE.finditer(text):
-        yield match.start(), match.end(), " ", "white-space"
-
-
-def _invisible(text: str) -> Iterator[tuple[int, int, str, str]]:
-    for match in _INVISIBLE.finditer(text):
-        yield match.start(), match.end(), "", "invisible-character"
-
-
-def _decomposed(text: str) -> Iterator[tuple[int, int, str, str]]:
-    if unicodedata.is_normalized("NFC", text):
-        return
-    for match in _DECOMPOSED.finditer(text):
-        yield match.start(), match.end(), unicodedata.normalize("NFC", match.group()), "nfc"
+_SPACELESS = re.compile(r"[\u2e80-\ua4cf\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff]")
 
 
 def apply(text: str, start: int, edits: Iterable[Edit]) -> str:

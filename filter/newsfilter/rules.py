@@ -11,7 +11,7 @@ from newsfilter.records import Decision, Page
 
 MAX_HEADLINE_WORDS = 30
 MIN_PARAGRAPH_WORDS = 15  # of the first paragraph, above which a headline stands
-_CRUMB = re.compile(r"\s*[>›»/|→]\s*")
+_CRUMB = re.compile(r"[>›»/|→]")
 _SENTENCE_END = re.compile(r"[.。؟]$")
 
 

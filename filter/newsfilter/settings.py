@@ -63,6 +63,7 @@ class Settings:
             if name not in LABELS and not name.startswith("spam-"):
                 raise SettingsError(f"keep: no label {name!r}; {nearest(name, LABELS)}")
         for name in ("max_removed", "max_spam", "max_uncertain"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one setting, with one digest
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name}: {getattr(self, name)} is no share; give a number from 0 to 1")
         for name in ("min_words", "max_bytes"):
@@ -131,8 +132,17 @@ def read_settings(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}; mend that line") from error
     if path.name == "pyproject.toml":
-        data = data.get("tool", {}).get("newsfilter", {})
+        data = data.get("tool", {})
+        data = data.get("newsfilter", {}) if isinstance(data, dict) else data
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path}: [tool.newsfilter] is no table but {data!r}; make it one")
     return with_values(Settings(), data, str(path))
+
+
+def _own_table(data: dict[str, Any]) -> Any:
+    """What a pyproject.toml holds under tool.newsfilter; None where it holds nothing."""
+    tool = data.get("tool")
+    return tool.get("newsfilter") if isinstance(tool, dict) else None
 
 
 def find_settings(folder: Path) -> Path | None:
@@ -143,7 +153,7 @@ def find_settings(folder: Path) -> Path | None:
             return own
         if project.is_file():
             try:
-                if "newsfilter" in tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}):
+                if _own_table(tomllib.loads(project.read_text(encoding="utf-8"))) is not None:
                     return project
             except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
                 continue  # somebody else's broken file: theirs to report

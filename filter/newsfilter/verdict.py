@@ -55,10 +55,11 @@ def count_words(text: str) -> int:
 
 def judge(page: Page, decisions: Sequence[Decision], language: Language, settings: Settings) -> Verdict:
     """Give the verdict on one page. The first reason in the order of `REASONS` is the weightiest."""
+    unread = any(damage.code in ("parse-truncated", "extraction-skipped") for damage in page.damage)
+    if not page.blocks:
+        return Verdict("review", (Reason("unreadable-markup"),)) if unread else Verdict("reject", (Reason("empty"),))
     sums = _Sums(page, decisions)
     reasons: list[Reason] = []
-    if not page.blocks:
-        return Verdict("reject", (Reason("empty"),))
     unfit = len(_UNFIT.findall(page.text))
     if unfit > UNDECODABLE_SHARE * len(page.text):
         reasons.append(Reason("undecodable", round(unfit / len(page.text), 4), UNDECODABLE_SHARE))
@@ -79,7 +80,7 @@ def judge(page: Page, decisions: Sequence[Decision], language: Language, setting
     unsure_share = round(sums.unsure / max(sums.body, 1), 4)
     if sums.body and unsure_share > settings.max_uncertain:
         reasons.append(Reason("uncertain", unsure_share, settings.max_uncertain))
-    if any(damage.code in ("parse-truncated", "extraction-skipped") for damage in page.damage):
+    if unread:
         reasons.append(Reason("unreadable-markup"))
     order = list(REASONS)
     reasons.sort(key=lambda reason: order.index(reason.code))

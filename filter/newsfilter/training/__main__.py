@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="the folder with pages/ and text/")
     parser.add_argument("--labelled", type=Path, default=Path("fixtures/labelled"))
     parser.add_argument("-o", "--out", type=Path, default=Path("models/shipped"))
-    parser.add_argument("--name", default="newsfilter-tr-1")
+    parser.add_argument("--name", default="newsfilter-1")
     options = parser.parse_args(argv)
     started = time.monotonic()
 

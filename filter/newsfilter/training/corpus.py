@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from newsfilter.dateline import read_dateline
 from newsfilter.decode import decode
-from newsfilter.extract import bare_host, extract
+from newsfilter.extract import extract
+from newsfilter.metadata import host_of
 from newsfilter.records import Block, Page
 from newsfilter.segment import segment
 from newsfilter.training.alignment import gold_labels
@@ -50,12 +50,12 @@ class Example:
 def site_of(row: dict[str, Any], source: str) -> str:
     """Name the site of a data row: splits never part one site's pages."""
     if row.get("url"):
-        host = bare_host(urlsplit(row["url"]).hostname) or ""
+        host = host_of(row["url"]) or ""
         parts = host.split(".")
         keep = 3 if len(parts) > 2 and len(parts[-1]) == 2 and parts[-2] in _SECOND_LEVEL else 2
         return ".".join(parts[-keep:])
     if source == "fundus":
-        return str(row["id"]).rsplit("_", 4)[0]
+        return "_".join(str(row["id"]).lower().split("_")[:2])  # country and publisher; dates, versions and digests follow
     if source == "daniel":
         return ".".join(str(row["id"]).split("_")[1].removeprefix("www.").split(".")[-2:])
     return str(row["id"])
