@@ -230,9 +230,13 @@ def _read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
 def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], digest: str, path: Path) -> Model:
     labels = tuple(map(str, manifest.get("labels", ())))
     if "body" not in labels or not isinstance(manifest.get("name"), str):
-        raise ModelError(f"{path.parent / MANIFEST_FILE}: has no name, or no label 'body'; copy the model folder again from where it was made")
+        raise ModelError(
+            f"{path.parent / MANIFEST_FILE}: has no name, or no label 'body'; copy the model folder again from where it was made"
+        )
     if (wrong := _misfit(arrays, len(labels), len(manifest.get("features", ())))) is not None:
-        raise ModelError(f"{path}: its array {wrong} is missing or does not fit the others; copy the model folder again from where it was made")
+        raise ModelError(
+            f"{path}: its array {wrong} is missing or does not fit the others; copy the model folder again from where it was made"
+        )
     return Model(
         name=manifest["name"],
         sha256=digest,
@@ -285,7 +289,9 @@ def _check_scores(model: Model, path: Path) -> None:
     try:
         pages, wanted = stored_pages(model.manifest.get("check", []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path.parent / MANIFEST_FILE}: its stored blocks cannot be read ({error!r}); copy the model folder again") from error
+        raise ModelError(
+            f"{path.parent / MANIFEST_FILE}: its stored blocks cannot be read ({error!r}); copy the model folder again"
+        ) from error
     for page, rows in zip(pages, wanted, strict=True):
         here = model.predict([page])[0]
         if here.shape != rows.shape or np.abs(here - rows).max(initial=0) > TOLERANCE:

@@ -28,6 +28,7 @@ from newsfilter.settings import Settings
 from newsfilter.verdict import count_words, judge
 
 BATCH_SIZE = 32  # documents whose blocks the model scores together; more gains nothing and holds more pages in memory
+MORE_LIKELY_THAN_NOT = 0.5
 STAGES = ("decode", "extract", "segment", "score", "decide", "language", "assemble", "record")
 
 
@@ -148,10 +149,17 @@ class Cleaner:
         return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
     def _decide(self, page: Page, probabilities: Any) -> list[Decision]:
+        """Give each block its likeliest label; but what is more likely body than not is no spam, however sure the model is of that too.
+
+        Source: on the held-out labelled documents this keeps 6 more of 459 honest paragraphs, and 2 more of 158 spam blocks.
+        """
         labels = self.model.labels
+        body = labels.index("body")
         decisions = []
         for number, (block, row) in enumerate(zip(page.blocks, probabilities.tolist(), strict=True)):
             label = labels[max(range(len(row)), key=row.__getitem__)]
+            if label.startswith("spam-") and row[body] >= MORE_LIKELY_THAN_NOT:
+                label = "body"
             decisions.append(Decision(block.start, block.end, number, label, dict(zip(labels, row, strict=True)), label == "body", "model"))
         return decisions
 
@@ -274,7 +282,9 @@ def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Meta
     return replace(page.metadata, title=title, published=published, byline=byline)
 
 
-def _record(source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict, *, html: bool = False) -> dict[str, Any]:
+def _record(
+    source: Source, decoding: Decoding, about: Metadata, language: Language, verdict: Verdict, *, html: bool = False
+) -> dict[str, Any]:
     raw = source.raw.encode("utf-8", "surrogatepass") if isinstance(source.raw, str) else source.raw
     return {
         "schema": SCHEMA,

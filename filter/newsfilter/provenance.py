@@ -133,19 +133,25 @@ def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         if last is not None and _certain(last) and _certain(entry) and last["label"] == entry["label"]:
             label = entry["label"]
             last["end"], last["text"] = entry["end"], last["text"] + entry["text"]
-            last["probabilities"] = {label: min(last["probabilities"][label], entry["probabilities"][label])}
+            last["probabilities"] = _least(label, last["probabilities"], entry["probabilities"])
             last["merged"] = last.get("merged", 1) + 1
         else:
             result.append(entry)
     return result
 
 
+def _least(label: str, one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """What holds for both of two blocks: the lower probability of their label, the higher one of body."""
+    body = max(one.get("body", 0.0), other.get("body", 0.0))
+    return ({"body": body} if body else {}) | {label: min(one[label], other[label])}
+
+
 def _certain(entry: dict[str, Any]) -> bool:
-    label = entry["label"]
+    label, probabilities = entry["label"], entry["probabilities"]
     furniture = (
         not entry["kept"] and entry["by"] == "model" and not label.startswith("spam-") and "evidence" not in entry and "text" in entry
     )
-    return furniture and label != "body" and entry["probabilities"].get(label, 0) >= CERTAIN
+    return furniture and label in probabilities and probabilities.get("body", 0) <= 1 - CERTAIN
 
 
 def restore(record: dict[str, Any], body: str | None) -> str:
@@ -170,7 +176,9 @@ def _restored(record: dict[str, Any], body: str | None) -> str:
     parts, position = [], 0
     for number, entry in enumerate(record["blocks"]):
         if entry["start"] != position:
-            raise RecordError(f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed")
+            raise RecordError(
+                f"entry {number} begins at {entry['start']}, not at {position} where the one before it ends; the record was changed"
+            )
         own: list[Edit] = []
         while entry["kept"] and pending is not None and pending.end <= entry["end"]:
             own.append(pending)
@@ -186,7 +194,9 @@ def _restored(record: dict[str, Any], body: str | None) -> str:
             except ValueError as error:
                 raise RecordError(f"entry {number}: {error}; the body was changed, or belongs to another record") from error
         if len(piece) != entry["end"] - entry["start"]:
-            raise RecordError(f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed")
+            raise RecordError(
+                f"entry {number} holds {len(piece)} characters, not {entry['end'] - entry['start']}; body or record was changed"
+            )
         parts.append(piece)
         position = entry["end"]
     if pending is not None:

@@ -88,7 +88,9 @@ def _mojibake(text: str) -> Iterator[Found]:
 
 def _tidy(word: str) -> str:
     """A mended word as it may stand in a body: composed, and what came out as white space one space, none at its edges."""
-    return unicodedata.normalize("NFC", apply(word, 0, (Edit(a, b, word[a:b], new, kind) for a, b, new, kind in _faults(word, 0, len(word), compose=False)))).strip()
+    return unicodedata.normalize(
+        "NFC", apply(word, 0, (Edit(a, b, word[a:b], new, kind) for a, b, new, kind in _faults(word, 0, len(word), compose=False)))
+    ).strip()
 
 
 def _reread(word: str) -> str:

@@ -128,12 +128,12 @@ def labelled_examples(documents: Sequence[LabelledDocument], rng: random.Random,
     for document in documents:
         pools.setdefault((document.lang, fold_of(document.site)), []).append(document)
         page, labels = as_text(document.blocks, rng.choice(["\n", "\n\n"]))
-        yield Example(page, labels, document.site, "labelled", document.lang, weight=6.0)
+        yield Example(page, labels, document.site, "labelled", document.lang, weight=4.0)
     for _ in range(copies):
         for document in documents:
             other = rng.choice(pools[document.lang, fold_of(document.site)])
             page, labels = as_text(recombined(document, other, rng), rng.choice(["\n", "\n\n"]))
-            yield Example(page, labels, document.site, "labelled", document.lang, weight=3.0)
+            yield Example(page, labels, document.site, "labelled", document.lang, weight=2.0)
 
 
 def recombined(article: LabelledDocument, furniture: LabelledDocument, rng: random.Random) -> list[tuple[str, str]]:

@@ -19,7 +19,10 @@ from newsfilter.training.corpus import FOLDS, Example, Say, fold_of
 SEED = 20240619
 MIN_SITES = 2  # an n-gram that fewer sites or documents use says more about them than about its label
 NAVIGATION_SHARE = 0.4  # of the navigation blocks that the trees learn from: half of all blocks are menus
-REST_SHARE = 0.3  # of the other labels' blocks that a kind of furniture is told from; with all, fitting takes three times as long
+REST_SHARE = (
+    0.25  # of the real pages' blocks of other labels that a kind of furniture is told from; with all, fitting takes three times as long
+)
+WRITTEN = frozenset(("labelled", "ttc", "spam"))  # sources whose every block was written or chosen as an example
 DEPTH, LEAVES = 6, 40
 MUTED_SHARE = 0.25  # of the pages whose words are hidden from stage two, so that it can do without them in languages that nobody taught it
 
@@ -28,13 +31,13 @@ Tree = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.floa
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What was chosen on the validation part; docs/decisions says how."""
+    """What was chosen on the validation part: docs/decisions/0006."""
 
     body_rounds: int = 140  # the label that decides what is kept gets more trees than the kinds of furniture
-    rounds: int = 60
-    learning_rate: float = 0.18
-    min_leaf: int = 60
-    l2: float = 5.0
+    rounds: int = 50
+    learning_rate: float = 0.15
+    min_leaf: int = 80
+    l2: float = 10.0
     text_alpha: float = 2e-6
     markup_alpha: float = 1e-5
 
@@ -54,7 +57,10 @@ def text_design(examples: Sequence[Example], tables: Tables) -> sp.csr_matrix:
 
 def markup_design(examples: Sequence[Example]) -> sp.csr_matrix:
     """Return the hashed markup words of all blocks, (n_blocks, 2**MARKUP_BITS); empty rows for plain text."""
-    rows, columns, values, offset = [], [], [], 0
+    rows: list[int] = []
+    columns: list[int] = []
+    values: list[float] = []
+    offset = 0
     for example in examples:
         if example.page.html:
             for number, block in enumerate(example.page.blocks):
@@ -91,9 +97,14 @@ def fit_linear(design: sp.csr_matrix, targets: npt.NDArray[np.int64], weights: n
 
 
 def fit_trees(
-    matrix: Floats, targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], settings: Hyperparameters, say: Say
+    matrix: Floats,
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    written: npt.NDArray[np.bool_],
+    settings: Hyperparameters,
+    say: Say,
 ) -> Trees:
-    """Fit one gradient-boosted forest a label against the rest."""
+    """Fit one gradient-boosted forest a label against the rest. `written`: the blocks of clean and labelled texts, all of which count."""
     fits = Parallel(n_jobs=-1, return_as="generator", inner_max_num_threads=1)(
         delayed(_forest)(matrix, targets == label, weights, settings, full=name == "body") for label, name in enumerate(LABELS)
     )
@@ -111,14 +122,20 @@ def fit_trees(
 
 
 def _forest(
-    matrix: Floats, targets: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64], settings: Hyperparameters, *, full: bool
+    matrix: Floats,
+    targets: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float64],
+    settings: Hyperparameters,
+    *,
+    rest: npt.NDArray[np.bool_] | None,
 ) -> tuple[float, list[Tree]]:
-    """Fit one label against the rest. Unless `full`, of the rest a share is drawn, and weighted up to make up for it."""
-    rounds = settings.body_rounds if full else settings.rounds
-    if not full:
-        chosen = targets | (np.random.default_rng(SEED).random(len(targets)) < REST_SHARE)
-        weights = np.where(targets, weights, weights / REST_SHARE)[chosen]
+    """Fit one label against the rest: with `rest`, against those blocks and a share of the others, which is weighted up to make up for it."""
+    if rest is not None:
+        always = targets | rest
+        chosen = always | (np.random.default_rng(SEED).random(len(targets)) < REST_SHARE)
+        weights = np.where(always, weights, weights / REST_SHARE)[chosen]
         matrix, targets = matrix[chosen], targets[chosen]
+    rounds = settings.body_rounds if rest is None else settings.rounds
     model = HistGradientBoostingClassifier(
         max_iter=rounds, learning_rate=settings.learning_rate, max_depth=DEPTH, max_leaf_nodes=LEAVES, min_samples_leaf=settings.min_leaf,
         l2_regularization=settings.l2, early_stopping=False, random_state=SEED,
@@ -159,7 +176,8 @@ def repetition_weights(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
 
 def thinned(targets: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Choose the blocks that the trees learn from: all, but of navigation, half of all blocks, a share (weighted up to make up for it)."""
-    return (targets != LABELS.index("navigation")) | (rng.random(len(targets)) < NAVIGATION_SHARE)
+    kept: npt.NDArray[np.bool_] = (targets != LABELS.index("navigation")) | (rng.random(len(targets)) < NAVIGATION_SHARE)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +209,7 @@ def fit(examples: Sequence[Example], tables: Tables, settings: Hyperparameters, 
     say(f"{len(examples):,} pages, {len(targets):,} blocks, {len(site_number):,} sites")
     text, markup = drop_rare(text_design(examples, tables), sites), drop_rare(markup_design(examples), sites)
     html = np.repeat([example.page.html for example in examples], sizes)
+    written = np.repeat([example.source in WRITTEN for example in examples], sizes)
 
     def stage_one(chosen: npt.NDArray[np.bool_]) -> tuple[Linear, Linear]:
         with_markup = chosen & html
@@ -211,5 +230,5 @@ def fit(examples: Sequence[Example], tables: Tables, settings: Hyperparameters, 
         names, matrix = feature_matrix(example.page, tables, fold_text, fold_markup, LABELS, mute_text=bool(muted[number]))
         matrices.append(matrix)
     say(f"{len(names)} features computed")
-    trees = fit_trees(np.concatenate(matrices)[drawn], targets[drawn], weights_drawn[drawn], settings, say)
+    trees = fit_trees(np.concatenate(matrices)[drawn], targets[drawn], weights_drawn[drawn], written[drawn], settings, say)
     return Fitted(*final, trees, tuple(names))
