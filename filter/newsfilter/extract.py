@@ -55,19 +55,20 @@ class _Frame:
     own_hints: tuple[str, ...]
     children: dict[str, int] = field(default_factory=dict)  # element name -> how many so far
     runs: int = 0
-    _path: str = ""
+    known_path: str = ""
 
     def path(self) -> str:
         """The element's XPath, complete once the walk is: a name that a parent holds once goes without its number."""
         steps: list[str] = []
         frame: _Frame | None = self
-        while frame is not None and not frame._path:
-            steps.append(frame._step())
+        while frame is not None and not frame.known_path:
+            steps.append(frame.step())
             frame = frame.parent
-        self._path = (frame._path if frame is not None else "") + "".join(reversed(steps))
-        return self._path
+        self.known_path = (frame.known_path if frame is not None else "") + "".join(reversed(steps))
+        return self.known_path
 
-    def _step(self) -> str:
+    def step(self) -> str:
+        """The path's last step."""
         index = "" if self.parent is None or self.parent.children[self.tag] == 1 else f"[{self.number}]"
         # Office and social-network markup has names with colons and commas, which an XPath cannot say outright.
         return f"/{self.tag}{index}" if _XML_NAME.fullmatch(self.tag) else f"/*[name()='{self.tag}']{index}"

@@ -58,7 +58,7 @@ def _faults(text: str, start: int, end: int, *, compose: bool) -> Iterator[Found
         elif _LINE_END.search(piece):
             both = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
             new, kind = "" if len(both) == 2 and all(map(_spaceless, both)) else " ", "joined-lines"
-        elif (seen := _UNSEEN_RUN.sub("", piece)) in ("", " "):
+        elif _UNSEEN_RUN.sub("", piece) in ("", " "):
             for unseen in _UNSEEN_RUN.finditer(text, match.start(), match.end()):
                 yield unseen.start(), unseen.end(), "", "invisible-character"
             continue

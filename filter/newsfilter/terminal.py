@@ -148,7 +148,7 @@ def explanation(page: Page, article: Article, *, colour: bool, width: int | None
         ("site", article.site, ""),
         ("language", language, ""),
         ("verdict", f"{verdict.decision}{f': {reasons}' if reasons else ''}", tone),
-        ("damage", ", ".join(sorted({damage.code for damage in page.damage})), ""),
+        ("damage", ", ".join(sorted({damage["code"] for damage in article.record["damage"]})), ""),
     )
     for name, value, style in rows:
         if value:

@@ -20,9 +20,10 @@ from newsfilter.records import LABELS, Page
 from newsfilter.training import corpus
 from newsfilter.training.fit import SEED, Hyperparameters, fit
 from newsfilter.training.labels import LabelledDocument, read_labelled
+from newsfilter.training.phrases import Bank, read_phrases
 from newsfilter.training.save import save_model
 
-INJECTED = 400  # training pages that get spam and widgets put among their paragraphs
+INJECTED = 500  # training pages that get spam and widgets put among their paragraphs
 COPIES = 3  # recombinations of each labelled document
 
 # A page of ours whose blocks are stored in the manifest, so that a loaded model is checked on markup too.
@@ -34,7 +35,7 @@ _CHECK_HTML = """<html><head><title>Sahilde yeni iskele açıldı</title></head>
 <footer class="footer">© 2023 Sahil Postası</footer></body></html>"""
 
 
-def gather(data: Path, labelled: Sequence[LabelledDocument], say: "corpus.Say") -> list[corpus.Example]:
+def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, say: corpus.Say) -> list[corpus.Example]:
     """Collect all training pages; the sites of the validation part are left out."""
     rng = random.Random(SEED)  # noqa: S311 - draws pages, guards nothing
     documents = [document for document in labelled if not corpus.in_validation(document.site)]
@@ -42,10 +43,11 @@ def gather(data: Path, labelled: Sequence[LabelledDocument], say: "corpus.Say") 
     for source in corpus.PAGE_SETS:
         html += [example for example in corpus.html_examples(data, source) if not corpus.in_validation(example.site)]
         say(f"{source}: {len(html):,} pages so far")
-    examples = [*html, *(corpus.visible_text_example(example, rng) for example in html)]
-    examples += [corpus.injected_example(example, documents, rng) for example in rng.sample(html, min(INJECTED, len(html)))]
-    examples += corpus.labelled_examples(documents, rng, COPIES)
-    examples += corpus.turkish_examples(data, documents, rng)
+    wardrobe = corpus.make_wardrobe(bank, html, documents)
+    examples = [*html, *(corpus.visible_text_example(example, wardrobe, rng) for example in html)]
+    examples += [corpus.injected_example(example, documents, wardrobe, rng) for example in rng.sample(html, min(INJECTED, len(html)))]
+    examples += corpus.labelled_examples(documents, wardrobe, rng, COPIES)
+    examples += corpus.turkish_examples(data, documents, wardrobe, rng)
     return examples
 
 
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m newsfilter.training", description=__doc__)
     parser.add_argument("data", type=Path, help="the folder with pages/ and text/")
     parser.add_argument("--labelled", type=Path, default=Path("fixtures/labelled"))
+    parser.add_argument("--phrases", type=Path, default=Path("fixtures/phrases"))
     parser.add_argument("-o", "--out", type=Path, default=Path("models/shipped"))
     parser.add_argument("--name", default="newsfilter-1")
     options = parser.parse_args(argv)
@@ -85,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - started:6.0f} s  {line}", file=sys.stderr, flush=True)
 
     labelled = list(read_labelled(options.labelled))
-    examples = gather(options.data, labelled, say)
+    examples = gather(options.data, labelled, read_phrases(options.phrases), say)
     tables, hyperparameters = build_tables(), Hyperparameters()
     fitted = fit(examples, tables, hyperparameters, say)
     held_out = [document for document in labelled if corpus.in_validation(document.site)]

@@ -7,7 +7,7 @@ import lzma
 import random
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from newsfilter.records import Block, Page
 from newsfilter.segment import segment
 from newsfilter.training.alignment import gold_labels
 from newsfilter.training.labels import LabelledDocument
+from newsfilter.training.phrases import Bank, dressed
 
 FOLDS = 3  # stage one scores the pages that stage two learns from by models that have not seen their sites
 VALIDATION_SHARE = 0.2  # of the sites of each set
+CLEAN_TEXTS = 1600  # of the clean Turkish texts; their furniture repeats itself beyond that
 PAGE_SETS = ("wcxb", "fundus", "daniel")
 WIDGETS = frozenset({"teaser", "reaction", "comment", "notice", "caption", "byline"})
 
@@ -109,7 +111,32 @@ def as_text(lines: Sequence[tuple[str, str]], separator: str = "\n") -> tuple[Pa
     return page, tuple(labels)
 
 
-def visible_text_example(example: Example, rng: random.Random) -> Example:
+@dataclass(frozen=True, slots=True)
+class Wardrobe:
+    """Stock phrases, and headlines for teasers, which a page gets from documents of its own fold."""
+
+    bank: Bank
+    headlines: Mapping[tuple[str, int], Sequence[str]]  # (language, fold) -> headlines
+
+    def dress(self, lines: Sequence[tuple[str, str]], lang: str, site: str, rng: random.Random) -> list[tuple[str, str]]:
+        """Put furniture into and around labelled lines."""
+        return dressed(lines, lang, self.bank, self.headlines.get((lang, fold_of(site)), ()), rng)
+
+
+def make_wardrobe(bank: Bank, examples: Sequence[Example], documents: Sequence[LabelledDocument]) -> Wardrobe:
+    """Gather the headlines of pages and the headlines and teasers of labelled documents."""
+    found: dict[tuple[str, int], dict[str, None]] = {}
+    for example in examples:
+        if title := example.page.metadata.title:
+            found.setdefault((example.lang, fold_of(example.site)), {})[title] = None
+    for document in documents:
+        for text, label in document.blocks:
+            if label in ("headline", "teaser") and 4 <= len(text.split()) <= 20:
+                found.setdefault((document.lang, fold_of(document.site)), {})[text] = None
+    return Wardrobe(bank, {key: tuple(texts) for key, texts in found.items()})
+
+
+def visible_text_example(example: Example, wardrobe: Wardrobe, rng: random.Random) -> Example:
     """The same page as a scraper leaves it that keeps all text and no markup: one block a line, at times only the middle of the page."""
     lines = [(example.page.text_of(block), label) for block, label in zip(example.page.blocks, example.labels, strict=True)]
     body = [number for number, (_, label) in enumerate(lines) if label == "body"]
@@ -118,11 +145,13 @@ def visible_text_example(example: Example, rng: random.Random) -> Example:
         lines = lines[first:last]
     elif example.page.metadata.title:
         lines.insert(0, (example.page.metadata.title, "headline"))
+    if rng.random() < 0.4:
+        lines = wardrobe.dress(lines, example.lang, example.site, rng)
     page, labels = as_text(lines, rng.choice(["\n", "\n\n"]))
     return replace(example, page=page, labels=labels, source=f"{example.source}-text")
 
 
-def labelled_examples(documents: Sequence[LabelledDocument], rng: random.Random, copies: int = 1) -> Iterator[Example]:
+def labelled_examples(documents: Sequence[LabelledDocument], wardrobe: Wardrobe, rng: random.Random, copies: int = 1) -> Iterator[Example]:
     """Yield labelled documents as plain text, then as many recombinations: one document's article amid another's furniture."""
     pools: dict[tuple[str, int], list[LabelledDocument]] = {}
     for document in documents:
@@ -132,7 +161,8 @@ def labelled_examples(documents: Sequence[LabelledDocument], rng: random.Random,
     for _ in range(copies):
         for document in documents:
             other = rng.choice(pools[document.lang, fold_of(document.site)])
-            page, labels = as_text(recombined(document, other, rng), rng.choice(["\n", "\n\n"]))
+            lines = wardrobe.dress(recombined(document, other, rng), document.lang, document.site, rng)
+            page, labels = as_text(lines, rng.choice(["\n", "\n\n"]))
             yield Example(page, labels, document.site, "labelled", document.lang, weight=2.0)
 
 
@@ -152,7 +182,7 @@ def recombined(article: LabelledDocument, furniture: LabelledDocument, rng: rand
     return [*before, *middle, *after] or list(article.blocks)
 
 
-def injected_example(example: Example, documents: Sequence[LabelledDocument], rng: random.Random) -> Example:
+def injected_example(example: Example, documents: Sequence[LabelledDocument], wardrobe: Wardrobe, rng: random.Random) -> Example:
     """Put spam and widgets among an HTML page's own paragraphs, in their container, as hijackers and themes do."""
     page = example.page
     body = [number for number, label in enumerate(example.labels) if label == "body" and page.blocks[number].xpath]
@@ -160,6 +190,8 @@ def injected_example(example: Example, documents: Sequence[LabelledDocument], rn
         return example
     near = [document for document in documents if fold_of(document.site) == fold_of(example.site)]
     pool = [block for block in rng.choice(near).blocks if block[1] in WIDGETS or block[1].startswith("spam-")]
+    stock = wardrobe.dress([("", "body")] * 2, example.lang, example.site, rng)
+    pool += [line for line in stock if line[1] in WIDGETS]
     rng.shuffle(pool)
     entries = [(page.text_of(block), block, label) for block, label in zip(page.blocks, example.labels, strict=True)]
     places = sorted((rng.choice(body) if rng.random() < 0.4 else body[-1] for _ in pool[: rng.randint(1, 8)]), reverse=True)
@@ -182,15 +214,17 @@ def injected_example(example: Example, documents: Sequence[LabelledDocument], rn
     return replace(example, page=injected, labels=tuple(label for _, _, label in entries), source=f"{example.source}-injected")
 
 
-def turkish_examples(data: Path, documents: Sequence[LabelledDocument], rng: random.Random) -> Iterator[Example]:
+def turkish_examples(data: Path, documents: Sequence[LabelledDocument], wardrobe: Wardrobe, rng: random.Random) -> Iterator[Example]:
     """Clean Turkish news texts amid Turkish furniture; and the escort farm's lines and betting hosts, as spam."""
     turkish = [document for document in documents if document.lang == "tr" and document.kind == "article"]
     with gzip.open(data / "text" / "ttc3600-train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for number, row in enumerate(map(json.loads, lines)):
+        rows = [json.loads(line) for line in lines]
+        for number, row in enumerate(rng.sample(rows, min(len(rows), CLEAN_TEXTS))):
             blocks = [(text, _ttc_label(text)) for line in row["text"].split("\n") if (text := " ".join(line.split()))]
             article = LabelledDocument(row["id"], "tr", f"ttc-{number}", "article", tuple(blocks))
             furniture = rng.choice(turkish)
-            page, labels = as_text(recombined(article, furniture, rng), rng.choice(["\n", "\n\n"]))
+            drawn = wardrobe.dress(recombined(article, furniture, rng), "tr", furniture.site, rng)
+            page, labels = as_text(drawn, rng.choice(["\n", "\n\n"]))
             yield Example(page, labels, furniture.site, "ttc", "tr", weight=1.0)
     with gzip.open(data / "text" / "escort-farm-tr.jsonl.gz", "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):

@@ -1,0 +1,95 @@
+"""Stock phrases of news sites' furniture, and how a page is dressed with them.
+
+Labelled documents show furniture in its variety, each line once. Real sites say the same few hundred lines over and over; a model that met
+"İlgili Haberler" four times among half a million lines does not know it. The phrases are in ``fixtures/phrases``, a file a language.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from newsfilter.errors import InputError
+
+Lines = list[tuple[str, str]]
+Bank = Mapping[str, Mapping[str, Sequence[str]]]  # language -> kind -> phrases
+
+KINDS = ("teaser", "prefix", "navigation", "reaction", "comment", "notice", "byline")
+_DECORATIONS = ("{}", "{}", "{}", "{}", "{}:", "{} »", "{} ›", "► {}", "• {}", "[{}]", "{} (0)", "{} >")
+
+
+def read_phrases(folder: Path) -> Bank:
+    """Read ``LANG.txt`` files: a line a kind, ``kind|phrase; phrase; …``.
+
+    Raises
+    ------
+    InputError
+        For a line of another form or an unknown kind; the message names file and line.
+    """
+    bank: dict[str, dict[str, list[str]]] = {}
+    for file in sorted(folder.glob("*.txt")):
+        kinds = bank.setdefault(file.stem, {})
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            kind, bar, phrases = line.partition("|")
+            if not bar or kind not in KINDS:
+                raise InputError(f"{file}:{number}: no line of phrases; write 'kind|phrase; phrase', with a kind of {', '.join(KINDS)}")
+            kinds[kind] = [phrase for raw in phrases.split("; ") if (phrase := raw.strip(" " if kind == "prefix" else None))]
+    return bank
+
+
+def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: Sequence[str], rng: random.Random) -> Lines:
+    """Put stock furniture into and around an article: teasers between paragraphs, counters and comment prompts below, a menu above."""
+    kinds = bank.get(lang)
+    result = list(lines)
+    body = [number for number, (_, label) in enumerate(result) if label == "body"]
+    if kinds is None or len(body) < 2:
+        return result
+    below = body[-1] + 1
+    parts: list[tuple[int, Lines]] = []
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        place = rng.choice(body[1:]) if rng.random() < 0.6 else below
+        parts.append((place, _teasers(kinds, lang, headlines, rng)))
+    if rng.random() < 0.4:
+        parts.append((below if rng.random() < 0.8 else body[0], _reactions(kinds, lang, rng)))
+    for kind, chance in (("comment", 0.4), ("notice", 0.4)):
+        if rng.random() < chance:
+            place = below if rng.random() < 0.8 else rng.choice(body)
+            parts.append((place, [(_varied(rng.choice(kinds[kind]), lang, rng), kind) for _ in range(rng.randint(1, 3))]))
+    if rng.random() < 0.3:
+        parts.append((0, [(_varied(phrase, lang, rng), "navigation") for phrase in rng.sample(kinds["navigation"], rng.randint(2, 6))]))
+    if rng.random() < 0.3:
+        parts.append((rng.choice((body[0], below)), [(rng.choice(kinds["byline"]), "byline")]))
+    for place, part in sorted(parts, key=lambda item: -item[0]):
+        result[place:place] = part
+    return result
+
+
+def _teasers(kinds: Mapping[str, Sequence[str]], lang: str, headlines: Sequence[str], rng: random.Random) -> Lines:
+    drawn = rng.sample(list(headlines), min(len(headlines), rng.choice((0, 1, 1, 2, 3, 5))))
+    if drawn and rng.random() < 0.35:
+        return [(f"{rng.choice(kinds['prefix'])} {drawn[0]}", "teaser")]
+    return [(_varied(rng.choice(kinds["teaser"]), lang, rng), "teaser"), *((headline, "teaser") for headline in drawn)]
+
+
+def _reactions(kinds: Mapping[str, Sequence[str]], lang: str, rng: random.Random) -> Lines:
+    counted = rng.random()
+    lines: Lines = []
+    for phrase in rng.sample(list(kinds["reaction"]), rng.randint(1, 6)):
+        word = _varied(phrase, lang, rng) if counted < 0.3 else phrase
+        number = str(rng.choice((0, 0, 0, 1, 2, 3, 7, 12, 48, 131, 1204)))
+        if counted < 0.4:
+            lines += [(word, "reaction"), (number, "reaction")]
+        elif counted < 0.6:
+            lines.append((rng.choice((f"{word} {number}", f"{word} ({number})", f"{number} {word}", f"{word}: {number}")), "reaction"))
+        else:
+            lines.append((word, "reaction"))
+    return lines
+
+
+def _varied(phrase: str, lang: str, rng: random.Random) -> str:
+    """A phrase as different themes write it: capitals, a colon, an arrow."""
+    shape = rng.random()
+    if shape < 0.3:
+        phrase = (phrase.replace("i", "İ").replace("ı", "I") if lang == "tr" else phrase).upper()
+    elif shape < 0.4:
+        phrase = (phrase.replace("İ", "i").replace("I", "ı") if lang == "tr" else phrase).lower()
+    return rng.choice(_DECORATIONS).format(phrase)
