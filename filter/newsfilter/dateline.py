@@ -80,10 +80,10 @@ _LEADING_WORD = re.compile(
     r"^(?:by|von|por|par|di|da|oleh|автор|yazar|muhabir|editör|haber|text|autor|author|écrit par)\b\s*:?", re.IGNORECASE
 )
 _LABELS = re.compile(
-    r"(?:giriş|yayın(?:lanma|lama|a\s+giriş)?|güncelle(?:me|nme)|eklenme|oluşturulma|son|tarih(?:i)?|saat(?:i)?|haber|published|updated|posted|on|last|modified|date|"
+    r"(?<!\w)(?:giriş|yayın(?:lanma|lama|a\s+giriş)?|güncelle(?:me|nme)|eklenme|oluşturulma|son|tarih(?:i)?|saat(?:i)?|haber|published|updated|posted|on|last|modified|date|"
     r"veröffentlicht|aktualisiert|stand|am|publicado|actualizado|el|publié|mis|à|jour|le|опубликовано|обновлено|diterbitkan|diperbarui|uhr|wib|"
     r"pazartesi|salı|çarşamba|perşembe|cuma|cumartesi|pazar|monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|"
-    r"lunes|martes|miércoles|jueves|viernes|sábado|domingo|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|senin|selasa|rabu|kamis|jumat|sabtu|minggu)",
+    r"lunes|martes|miércoles|jueves|viernes|sábado|domingo|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|senin|selasa|rabu|kamis|jumat|sabtu|minggu)(?!\w)",
     re.IGNORECASE,
 )
 

@@ -274,7 +274,7 @@ def _about(page: Page, decisions: Sequence[Decision], title: str | None) -> Meta
             break
         if decision.label != "byline":
             continue
-        text = " ".join(page.text[decision.start : decision.end].split())
+        text = " ".join((mended(page.text[decision.start : decision.end]) or "").split())
         line = read_dateline(text)
         found = line.published if line is not None else (date[0] if (date := read_date(text)) else None)
         published = published or found

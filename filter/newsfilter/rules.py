@@ -27,7 +27,7 @@ def find_headline(page: Page, decisions: Sequence[Decision]) -> str | None:
         return max(parts, key=len, default=title)  # "Site - Headline", where the headline stands on the page and the whole does not
     seen = Counter(forms)
     tails = {normal_form(_CRUMB.split(text)[-1]) for text in texts[:8] if len(_CRUMB.split(text)) > 2}
-    first_body = next((d.block for d in decisions if d.label == "body" and len(texts[d.block].split()) >= MIN_PARAGRAPH_WORDS), -1)
+    first_body = next((d.block for d in decisions if d.label == "body" and _reads_as_paragraph(texts[d.block])), -1)
     found: list[tuple[bool, bool, float, int]] = []
     for decision in decisions:
         number, text = decision.block, texts[decision.block]
@@ -37,6 +37,11 @@ def find_headline(page: Page, decisions: Sequence[Decision]) -> str | None:
             repeated = forms[number] in tails or seen[forms[number]] > 1
             found.append((not repeated, not called, -decision.probabilities.get("headline", 0.0), number))
     return " ".join(texts[min(found)[3]].split()) if found else None
+
+
+def _reads_as_paragraph(text: str) -> bool:
+    words = len(text.split())
+    return words >= MIN_PARAGRAPH_WORDS or (words >= MIN_PARAGRAPH_WORDS // 2 and _SENTENCE_END.search(text) is not None)
 
 
 def repeated_headline(page: Page, decisions: Sequence[Decision], title: str | None) -> list[Decision]:

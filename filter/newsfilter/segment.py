@@ -22,7 +22,7 @@ MAX_HEADING = 160  # characters of a quoted heading between two glued paragraphs
 
 _SENTENCE_END = re.compile(r"[.!?…:;。！？؟][\"”’'»)\]]*$")
 _JOINT = re.compile(r"[.!?…]+[”’»)\]]{0,2}(?=[^\s.!?…”’»)\],;:])")
-_SENTENCE_BREAK = re.compile(r"[.!?…]\s*")
+_SENTENCE_BREAK = re.compile(r"[.!?…][\"”’»)]*\s+")
 _TOKEN = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"[^\W\d_]+$")
 _TOP_LEVEL = frozenset("com net org gov edu tr de ru uk eu info biz tv io co az id fr es gr html htm php pdf jpg png".split())
