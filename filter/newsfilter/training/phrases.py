@@ -55,7 +55,15 @@ def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: 
             place = below if rng.random() < 0.8 else rng.choice(body)
             parts.append((place, [(_varied(rng.choice(kinds[kind]), lang, rng), kind) for _ in range(rng.randint(1, 3))]))
     if rng.random() < 0.3:
-        parts.append((0, [(_varied(phrase, lang, rng), "navigation") for phrase in rng.sample(kinds["navigation"], rng.randint(2, 6))]))
+        parts.append(
+            (
+                0,
+                [
+                    (_varied(phrase, lang, rng), "navigation")
+                    for phrase in rng.sample(list(kinds["navigation"]), rng.randint(2, min(6, len(kinds["navigation"]))))
+                ],
+            )
+        )
     if rng.random() < 0.3:
         parts.append((rng.choice((body[0], below)), [(rng.choice(kinds["byline"]), "byline")]))
     for place, part in sorted(parts, key=lambda item: -item[0]):
@@ -73,7 +81,7 @@ def _teasers(kinds: Mapping[str, Sequence[str]], lang: str, headlines: Sequence[
 def _reactions(kinds: Mapping[str, Sequence[str]], lang: str, rng: random.Random) -> Lines:
     counted = rng.random()
     lines: Lines = []
-    for phrase in rng.sample(list(kinds["reaction"]), rng.randint(1, 6)):
+    for phrase in rng.sample(list(kinds["reaction"]), rng.randint(1, min(6, len(kinds["reaction"])))):
         word = _varied(phrase, lang, rng) if counted < 0.3 else phrase
         number = str(rng.choice((0, 0, 0, 1, 2, 3, 7, 12, 48, 131, 1204)))
         if counted < 0.4:
