@@ -10,6 +10,7 @@ from newsfilter.settings import Settings
 
 UNSURE = 0.6  # a body block whose probability is lower counts as a guess
 TEASERS_PER_WORD = 4  # teaser words for each word of a short body that make a page a listing
+MAYBE_SPAM = 0.5  # probability of spam from which on a kept block counts as a guess, too
 MIN_SPAM_WORDS = 12  # fewer are a stray link, whatever their share
 UNDECODABLE_SHARE = 0.05  # of a document's characters that fit no charset, or are control characters
 _WORD = re.compile(r"\w+")
@@ -107,11 +108,16 @@ class _Sums:
             self.likely += likely
             if decision.label == "body":
                 self.body += words
-                self.unsure += words if decision.probability < UNSURE else 0
+                self.unsure += words if decision.probability < UNSURE or _maybe_spam(decision) else 0
             elif decision.label in ("teaser", "navigation"):
                 self.teaser += words
             if not decision.kept and decision.label not in ("headline", "byline", "caption"):
                 self.likely_removed += likely
+
+
+def _maybe_spam(decision: Decision) -> bool:
+    """Whether a block that was kept may as well be spam."""
+    return decision.by == "model" and any(p >= MAYBE_SPAM for label, p in decision.probabilities.items() if label.startswith("spam-"))
 
 
 def _likeness(page: Page, block: Block, text: str, words: int) -> float:
