@@ -221,9 +221,9 @@ def test_a_page_without_blocks() -> None:
     ids=["one label", "two labels", "doubt", "spam", "rules", "removed body"],
 )
 def test_merging(entries: list[tuple[str, float, str]], count: int) -> None:
-    # Neighbouring furniture of one label merges where the model has no doubt; spam, rules' decisions and removed body stand alone.
+    # Neighbouring furniture of one label merges where the model has no doubt that it is not body; spam, rules' decisions and removed body stand alone.
     rows = [
-        {"start": n, "end": n + 1, "block": n, "label": label, "probabilities": {label: p}, "kept": False, "by": by, "text": "x"}
+        {"start": n, "end": n + 1, "block": n, "label": label, "probabilities": {"body": round(1 - p, 4), label: p}, "kept": False, "by": by, "text": "x"}
         for n, (label, p, by) in enumerate(entries)
     ]
     result = merged(copy.deepcopy(rows))
@@ -231,7 +231,8 @@ def test_merging(entries: list[tuple[str, float, str]], count: int) -> None:
     assert "".join(entry["text"] for entry in result) == "x" * len(rows)
     if count == 1:
         assert (result[0]["merged"], result[0]["end"]) == (len(rows), len(rows))
-        assert result[0]["probabilities"] == {"navigation": min(p for _, p, _ in entries)} == {"navigation": CERTAIN}
+        # What holds for all of them: the least probability of their label, the greatest of body.
+        assert result[0]["probabilities"] == {"navigation": CERTAIN, "body": round(1 - CERTAIN, 4)}
 
 
 def test_small_probabilities_are_left_out() -> None:

@@ -75,10 +75,11 @@ def _mojibake(text: str) -> Iterator[Found]:
     import ftfy  # noqa: PLC0415 - only pages with a sign of mojibake pay for it
     from ftfy.badness import is_bad  # noqa: PLC0415
 
-    if not is_bad(text):
-        return
     words = list(_MOJIBAKE_WORD.finditer(text))
     reread = [_reread(word.group()) for word in words]
+    # A date of three words is too short for ftfy to find it bad; but hardly a word is by chance well-formed UTF-8 read as windows-1252.
+    if not is_bad(text) and all(word.group() == new for word, new in zip(words, reread, strict=True)):
+        return
     fixed = ftfy.fix_encoding("\n".join(reread)).split("\n")
     for word, new in zip(words, fixed if len(fixed) == len(words) else reread, strict=True):
         clean = _tidy(new)

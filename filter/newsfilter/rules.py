@@ -36,8 +36,8 @@ def find_headline(page: Page, decisions: Sequence[Decision]) -> str | None:
         number, text = decision.block, texts[decision.block]
         above = number < first_body and 3 <= len(text.split()) <= MAX_HEADLINE_WORDS and not _SENTENCE_END.search(text)
         called = decision.label == "headline"
-        if called or (above and decision.label in ("body", "caption", "teaser")):
-            repeated = forms[number] in tails or seen[forms[number]] > 1
+        repeated = forms[number] in tails or seen[forms[number]] > 1
+        if called or (above and (decision.label in ("body", "caption", "teaser") or forms[number] in tails)):
             found.append((not repeated, not called, -decision.probabilities.get("headline", 0.0), number))
     return " ".join(texts[min(found)[3]].split()) if found else None
 
@@ -122,6 +122,7 @@ def dateline_lines(page: Page, decisions: Sequence[Decision]) -> list[Decision]:
             continue
         text = page.text[decision.start : decision.end]
         dateline = read_dateline(text) if len(text) <= 160 else None
-        plain = dateline is not None and dateline.whole and (dateline.byline is not None or not page.html)
+        # On a page, a bare date may be a table's cell; with a time of day it is a dateline.
+        plain = dateline is not None and dateline.whole and (dateline.byline is not None or not page.html or "T" in (dateline.published or ""))
         result.append(replace(decision, label="byline", kept=False, by="dateline/1") if plain else decision)
     return result

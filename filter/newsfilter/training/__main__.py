@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables, hyperparameters = build_tables(), Hyperparameters()
     fitted = fit(examples, tables, hyperparameters, say)
     held_out = [document for document in labelled if corpus.in_validation(document.site)]
-    check: list[Page] = [corpus.as_text(document.blocks[:16])[0] for document in held_out[:1]] + [extract(_CHECK_HTML)]
+    check: list[Page] = [extract(_CHECK_HTML), *(corpus.as_text(document.blocks[:16])[0] for document in held_out[:3])]
     about = {
         "hyperparameters": asdict(hyperparameters),
         "training": dict(sorted(Counter(example.source for example in examples).items())),
