@@ -489,12 +489,14 @@ def test_a_run_that_lost_a_document_fails(run: Run, dump: Path, monkeypatch: pyt
 def test_a_worker_that_cannot_write_stops_the_run_as_this_process_would(run: Run, dump: Path, tmp_path: Path) -> None:
     """Somebody's folder stands where a body must go; when it is away, the run is resumed to the same bytes."""
     run("clean", dump, "-o", "whole")
-    make_tree(tmp_path / "out", {"b/four.txt/notes": "mine"})
+    lines = (tmp_path / "whole/ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    body = next(output for line in lines if (output := json.loads(line)["output"]) and output.endswith(".txt"))
+    make_tree(tmp_path / "out", {f"{body}/notes": "mine"})
     ran = run("clean", dump, "-o", "out", "--overwrite", "--jobs", "2", "--batch-size", "1")
     assert (ran.status, "did not write there" in ran.err, "Traceback" in ran.err) == (1, True, False)
     assert run_file(tmp_path / "out")["status"] == "interrupted"
-    (tmp_path / "out/b/four.txt/notes").unlink()
-    (tmp_path / "out/b/four.txt").rmdir()
+    (tmp_path / "out" / body / "notes").unlink()
+    (tmp_path / "out" / body).rmdir()
     assert run("clean", dump, "-o", "out", "--resume", "--jobs", "2").status == 0
     assert files(tmp_path / "out") == files(tmp_path / "whole")
 
