@@ -223,7 +223,16 @@ def test_a_page_without_blocks() -> None:
 def test_merging(entries: list[tuple[str, float, str]], count: int) -> None:
     # Neighbouring furniture of one label merges where the model has no doubt that it is not body; spam, rules' decisions and removed body stand alone.
     rows = [
-        {"start": n, "end": n + 1, "block": n, "label": label, "probabilities": {"body": round(1 - p, 4), label: p}, "kept": False, "by": by, "text": "x"}
+        {
+            "start": n,
+            "end": n + 1,
+            "block": n,
+            "label": label,
+            "probabilities": {"body": round(1 - p, 4), label: p},
+            "kept": False,
+            "by": by,
+            "text": "x",
+        }
         for n, (label, p, by) in enumerate(entries)
     ]
     result = merged(copy.deepcopy(rows))

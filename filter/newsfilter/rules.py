@@ -123,6 +123,8 @@ def dateline_lines(page: Page, decisions: Sequence[Decision]) -> list[Decision]:
         text = page.text[decision.start : decision.end]
         dateline = read_dateline(text) if len(text) <= 160 else None
         # On a page, a bare date may be a table's cell; with a time of day it is a dateline.
-        plain = dateline is not None and dateline.whole and (dateline.byline is not None or not page.html or "T" in (dateline.published or ""))
+        plain = (
+            dateline is not None and dateline.whole and (dateline.byline is not None or not page.html or "T" in (dateline.published or ""))
+        )
         result.append(replace(decision, label="byline", kept=False, by="dateline/1") if plain else decision)
     return result
