@@ -13,7 +13,7 @@ from newsfilter.records import Decoding, MediaType
 META_BYTES = 8192  # where a charset declaration is looked for; the standard says 1,024, real pages put scripts before it
 SNIFF_CHARACTERS = 4096
 NEARLY = 0.1  # malformed sequences for each well-formed one that still make a page UTF-8; the worst of the 3,065 development pages has .04
-DETECT_BYTES = 20_000  # what the detector reads: it is quadratic in practice
+DETECT_BYTES = 20_000  # what the detector reads of the text: a page's first screens
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]+)""", re.IGNORECASE)

@@ -37,7 +37,7 @@ _ENDS_SENTENCE = re.compile(r"[.!?…:;\"”’»)。！？]\s*$")
 HINT_ELEMENTS = 5  # how many elements, from the text upwards, give class and id words; further up they say what kind of page it is
 HINT_WORDS = 24
 MAX_DEPTH = 400  # trafilatura and the deep copies it makes recurse; the deepest of the 3,065 development pages has 54
-MAX_ELEMENTS = 60_000  # trafilatura takes 20 s on 200,000 links; the largest of the 3,065 development pages has 15,795
+MAX_ELEMENTS = 60_000  # trafilatura takes 8 s on 200,000 links; the largest of the 3,065 development pages has 15,795
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 

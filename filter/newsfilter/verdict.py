@@ -37,8 +37,8 @@ REASONS: dict[str, ReasonKind] = {
     "mostly-spam": ReasonKind("reject", "of the words that read as prose more than max-spam are spam", "max_spam", "the labelled advertorials; link-word footers below an article do not count"),
     "other-language": ReasonKind("reject", "the language is none of lang", "lang", "the user's"),
     "too-short": ReasonKind("review", "the body has fewer words than min-words", "min_words", "of 1,462 gold bodies of the development data two have fewer"),
-    "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "one development page in a hundred"),
-    "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "one development page in fifty"),
+    "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "4 of 360 development articles have more"),
+    "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "3 of 360 development articles have more"),
     "unreadable-markup": ReasonKind("review", "the HTML parser gave up before the page's end, or trafilatura could not be given the page", None, "pages nested deeper than 400 elements or with more than 60,000"),
 }  # fmt: skip
 """Every reason that a verdict can give. docs/verdicts.md shows a case for and against each."""
