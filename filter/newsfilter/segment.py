@@ -14,7 +14,7 @@ from newsfilter.records import Block, Page
 Span = tuple[int, int]
 
 MIN_WRAP, MAX_WRAP = 40, 160  # columns between which people and mail programs wrap lines
-WRAPPED_SHARE = 0.6  # of the line pairs that must be one sentence, how many a common width must explain; footers of link words have no common width
+WRAPPED_SHARE = 0.6  # of the line pairs that must be one sentence, how many one width must explain; link-word footers have none
 RAGGED = 0.9  # of the width, from which on a line counts as full: proportional fonts wrap unevenly
 GLUED_SENTENCE = 4  # words in front of a joint, so that an abbreviation at a sentence's start is none
 LOOK_BACK = 400  # characters before a joint in which its sentence must begin
