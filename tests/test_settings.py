@@ -94,6 +94,23 @@ def test_unknown_label_names_the_nearest() -> None:
         Settings(keep=("captions",))
 
 
+@pytest.mark.parametrize(
+    ("code", "meant"), [("turkish", "known are"), ("TR", "known are"), ("trr", "did you mean 'tr'"), ("xx", "known are")]
+)
+def test_a_language_that_cannot_be_told_is_refused(code: str, meant: str) -> None:
+    # Else every document would be rejected as other-language, with status 0.
+    with pytest.raises(SettingsError, match=meant):
+        Settings(lang=(code,))
+    assert Settings(lang=("tr", "az", "zh")).lang == ("tr", "az", "zh")
+
+
+@pytest.mark.parametrize("name", ["keep", "lang"])
+def test_one_string_is_no_list(name: str) -> None:
+    # In Python; in a file and on the command line it is split at commas.
+    with pytest.raises(SettingsError, match="give a tuple"):
+        Settings(**{name: "tr"})  # type: ignore[arg-type]
+
+
 def test_labels_and_own_spam_may_be_kept() -> None:
     # Every label may be kept, and a user's own kind of spam.
     kept = (*LABELS, "spam-crypto")

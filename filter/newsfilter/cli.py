@@ -131,7 +131,9 @@ def _report(known: Namespace, result: "Result") -> int:
         for line in _failed_lines(known.out):
             detail = line["reasons"][0]["value"]
             complain(f"failed: {line['uri']}: {line['reason']}{f' ({detail})' if detail else ''}")
-        complain(f"{counts['failed']} of {counts['documents']} documents failed; mend them, or allow for them with --max-failed")
+        complain(
+            f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again (--resume does not), or allow for them with --max-failed"
+        )
     if result.interrupted:
         complain("interrupted; what is written is whole; run the same command again with --resume to go on")
         status = INTERRUPTED

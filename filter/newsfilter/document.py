@@ -16,6 +16,7 @@ from newsfilter.classifier import Model, load_model
 from newsfilter.damage import find_damage
 from newsfilter.dateline import read_author, read_date, read_dateline
 from newsfilter.decode import decode, sniff_media_type
+from newsfilter.errors import InputError
 from newsfilter.evidence import find_evidence
 from newsfilter.extract import extract
 from newsfilter.language import detect_language
@@ -108,6 +109,8 @@ class Cleaner:
         return self._read(source)[1]
 
     def _read(self, source: Source) -> tuple[Decoding, Page]:
+        if not isinstance(source.raw, bytes | str):
+            raise InputError(f"a document is {type(source.raw).__name__}, not bytes or str; give its content, such as path.read_bytes()")
         limit = self.settings.max_bytes
         if limit and len(source.raw) > limit:
             return Decoding("", source.charset, "", "not-read"), Page("", (), html=False)
@@ -198,6 +201,8 @@ def clean(
 
     Raises
     ------
+    InputError
+        When `raw` is neither bytes nor str.
     ModelError
         When the model cannot be loaded.
 

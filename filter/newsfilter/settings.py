@@ -12,6 +12,12 @@ from typing import Any
 from newsfilter.errors import SettingsError
 from newsfilter.records import LABELS
 
+# ISO 639-1 codes of the languages that langdetect has profiles for, and Azerbaijani, which is told by its letters.
+LANGUAGES = tuple(
+    "af ar az bg bn ca cs cy da de el en es et fa fi fr gu he hi hr hu id it ja kn ko lt lv mk ml mr ne nl no pa pl pt ro ru sk sl so sq sv sw ta te "
+    "th tl tr uk ur vi zh".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -59,6 +65,12 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        for name in ("keep", "lang"):
+            if isinstance(getattr(self, name), str):  # "caption" would else be seven labels of a letter each
+                raise SettingsError(f"{name}: {getattr(self, name)!r} is one string; give a tuple of strings")
+        for code in self.lang:
+            if code not in LANGUAGES:
+                raise SettingsError(f"lang: no language {code!r} that can be told; {nearest(code, LANGUAGES)}")
         for name in self.keep:
             if name not in LABELS and not name.startswith("spam-"):
                 raise SettingsError(f"keep: no label {name!r}; {nearest(name, LABELS)}")
