@@ -486,6 +486,17 @@ def test_a_run_that_lost_a_document_fails(run: Run, dump: Path, monkeypatch: pyt
 
 
 @pytest.mark.slow
+def test_relative_paths_count_from_where_the_run_was_started(run: Run, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """joblib keeps its processes, which stand where the run before was started."""
+    wanted = run("clean", dump, "-o", "whole").status
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert run("clean", "../crawl", "-o", "out", "--jobs", "2", "--batch-size", "1").status == wanted
+        assert files(tmp_path / name / "out") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_a_worker_that_cannot_write_stops_the_run_as_this_process_would(run: Run, dump: Path, tmp_path: Path) -> None:
     """Somebody's folder stands where a body must go; when it is away, the run is resumed to the same bytes."""
     run("clean", dump, "-o", "whole")

@@ -209,7 +209,7 @@ class _Run:
     def _clean(self, first: int, interruption: Interruption) -> None:
         done, total = first, len(self.listing.entries)
         self.watch(done, total)
-        job = Job(self.order.settings, self.order.model_path, self.model.sha256, self.order.out)
+        job = Job(self.order.settings, self.order.model_path, self.model.sha256, self.order.out, Path.cwd())
         results = self._results(job, self._batches(first))
         try:
             for result in results:

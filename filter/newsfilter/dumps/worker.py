@@ -1,5 +1,6 @@
 """What a process does with its share of a dump: read, clean, write, and tell the outcome in a few words."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ class Job:
     model_path: Path | None
     model_sha256: str
     out: Path
+    folder: Path  # the working folder, from which relative paths count
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _cleaner(job: Job) -> TimedCleaner:
 def clean_in_worker(job: Job, items: Sequence[Item]) -> BatchOutcome:
     """Do `clean_items` in a process of its own, which leaves Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir(job.folder)  # a process that joblib kept from an earlier run stands where that run was started
     return clean_items(job, items)
 
 
