@@ -8,40 +8,24 @@ unless --all is given.
 
 import argparse
 import json
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.peers import Extractor, commit, kept, peers, versions
 
 from newsfilter.decode import decode
 from newsfilter.document import clean_many
-from newsfilter.records import Article, Source
+from newsfilter.records import Source
 from newsfilter.settings import Settings
 from newsfilter.training.corpus import PAGE_SETS, in_validation, page_rows, site_of
 from newsfilter.training.scoring import sentence_lines, set_f1, visible_text
 
 Rows = list[tuple[str, str, str]]
-
-
-def peers() -> dict[str, Callable[[str], str]]:
-    """Every other extractor that is installed, as a function of the decoded page."""
-    from trafilatura import extract
-
-    found: dict[str, Callable[[str], str]] = {
-        "trafilatura": lambda page: extract(page, include_comments=False) or "",
-        "trafilatura fast": lambda page: extract(page, include_comments=False, fast=True) or "",
-        "trafilatura precision": lambda page: extract(page, include_comments=False, favor_precision=True) or "",
-        "trafilatura recall": lambda page: extract(page, include_comments=False, favor_recall=True) or "",
-    }
-    try:
-        from readability import Document
-    except ImportError:
-        print("readability-lxml is not installed: pip install 'newsfilter[bench]'", file=sys.stderr)
-    else:
-        found["readability"] = lambda page: visible_text(Document(page).summary() or "<p></p>")
-    return found
+Table = dict[str, dict[str, float]]
 
 
 def main() -> int:
@@ -50,20 +34,36 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="score training sites too")
     parser.add_argument("--json", type=Path, help="write the table here as JSON")
     options = parser.parse_args()
-    others = peers()
+    html, text = measured(options.data, peers(), everywhere=options.all)
+    tables = {"html": html, "text": text}
+    show("HTML pages", tables["html"])
+    show("The same pages as visible text", tables["text"])
+    if options.json:
+        result = {**tables, "seed": None, "versions": versions(), "commit": commit()}  # nothing here is drawn
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def newsfilter_tables(data: Path) -> tuple[Table, Table]:
+    """The tables of HTML pages and of their visible text, with no peer in them."""
+    return measured(data, {}, everywhere=False)
+
+
+def measured(data: Path, others: Mapping[str, Extractor], *, everywhere: bool) -> tuple[Table, Table]:
+    """Score every system on every page; `everywhere`: on training sites too."""
     html: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
     text: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
-    everything = Settings(max_bytes=0, min_words=0)
+    settings = Settings(max_bytes=0, min_words=0)
     for source in PAGE_SETS:
         rows = [
             (raw, row)
-            for raw, row in page_rows(options.data, source)
-            if row["page_type"] == "article" and row.get("text") and (options.all or in_validation(site_of(row, source)))
+            for raw, row in page_rows(data, source)
+            if row["page_type"] == "article" and row.get("text") and (everywhere or in_validation(site_of(row, source)))
         ]
         decoded = [decode(raw).text for raw, _ in rows]
         lines = [visible_text(page) for page in decoded]
-        cleaned = clean_many([Source(raw, url=row.get("url"), media_type="text/html") for raw, row in rows], settings=everything)
-        cleaned_text = clean_many([Source(line, media_type="text/plain") for line in lines], settings=everything)
+        cleaned = clean_many([Source(raw, url=row.get("url"), media_type="text/html") for raw, row in rows], settings=settings)
+        cleaned_text = clean_many([Source(line, media_type="text/plain") for line in lines], settings=settings)
         for (_, row), page, line, article, article_text in zip(rows, decoded, lines, cleaned, cleaned_text, strict=True):
             group, gold = f"{source} {row['lang']}", row["text"]
             for found, table in ((article, html), (article_text, text)):
@@ -72,26 +72,13 @@ def main() -> int:
                 table[group]["newsfilter"].append((found.title or "", kept(found), gold))
             title = article.title or "" if not isinstance(article, Exception) else ""
             for name, extract in others.items():
-                html[group][name].append((title, extract(page), gold))
+                html[group][name].append((title, extract(page, row["lang"]), gold))
             text[group]["sentence lines"].append((title, sentence_lines(line), gold))
             text[group]["all"].append((title, line, gold))
-    tables = {"html": scored(html), "text": scored(text)}
-    show("HTML pages", tables["html"])
-    show("The same pages as visible text", tables["text"])
-    if options.json:
-        result = {**tables, "versions": versions(), "commit": commit()}
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return scored(html), scored(text)
 
 
-def kept(article: Article) -> str:
-    """The body, also of a document whose verdict is a rejection: what is scored here is the extraction, not the verdict."""
-    if article.verdict.decision != "reject":
-        return article.body
-    return "\n\n".join(entry["text"] for entry in article.record["blocks"] if entry["kept"])
-
-
-def scored(table: dict[str, dict[str, Rows]]) -> dict[str, dict[str, float]]:
+def scored(table: dict[str, dict[str, Rows]]) -> Table:
     result = {
         group: {"pages": len(systems["newsfilter"]), **{name: round(set_f1(rows), 4) for name, rows in systems.items()}}
         for group, systems in table.items()
@@ -119,15 +106,6 @@ def show(title: str, table: dict[str, dict[str, float]]) -> None:
             + " | ".join(f"{'**' if row[name] == best else ''}{row[name]:.4f}{'**' if row[name] == best else ''}" for name in names)
             + " |"
         )
-
-
-def versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("trafilatura", "lxml", "numpy")}
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,24 @@ USAGE_ERRORS = [
     (["explain", "nowhere.html"], "does not exist"),
     (["explain", "crawl/a/one.html", "crawl/a/two.txt"], "takes one file"),
     (["explain", "crawl/b/logo.html"], "no document (image)"),
+    (["tarin", "crawl"], "did you mean train?"),
+    (["train", "labels.jsonl"], "-o/--out"),
+    (["train", "-o", "model"], "LABELS"),
+    (["train", "labels.jsonl", "-o", "model", "--bsae", "shipped"], "did you mean --base?"),
+    (["train", "labels.jsonl", "-o", "model", "--map", "spam"], "'spam' is no renaming; give OLD=NEW"),
+    (["train", "labels.jsonl", "-o", "model", "--map", "=spam-other"], "no renaming"),
+    (["train", "labels.jsonl", "-o", "model", "--map", "a=body", "--map", "a=notice"], "'a' is to be 'body' and 'notice'"),
+    (["train", "labels.jsonl", "-o", "model", "--seed", "-1"], "--seed"),
+    (["evaluate"], "LABELS"),
+    (["evaluate", "labels.jsonl", "--agianst", "shipped"], "did you mean --against?"),
+    (["evaluate", "labels.jsonl", "--model", "nowhere"], "nowhere: does not exist; give --model the folder"),
+    (["sample"], "OUT"),
+    (["sample", "crawl", "more"], "sample takes one folder, not also more"),
+    (["sample", "crawl", "--uncertian", "3"], "did you mean --uncertain?"),
+    (["sample", "crawl", "--uncertain", "0"], "--uncertain"),
+    (["sample", "crawl"], "holds no records"),
+    (["sample", "nowhere"], "nowhere: no folder"),
+    (["sample", "crawl", "-o", "labels.csv"], "does not end in .jsonl"),
 ]
 
 
@@ -107,6 +126,68 @@ def test_wrong_usage_is_status_2_with_a_message_and_writes_nothing(run: Run, tmp
 
 def test_sources_may_stand_on_both_sides_of_an_option() -> None:
     assert parse(["clean", "a", "-o", "out", "b", "-"]).sources == ["a", "b", "-"]
+
+
+@pytest.mark.parametrize("command_name", ["train", "evaluate"])
+def test_labels_may_stand_on_both_sides_of_an_option(command_name: str) -> None:
+    known = parse([command_name, "a.jsonl", "--seed", "2", "b.csv", "c", *(["-o", "out"] if command_name == "train" else [])])
+    assert known.labels == [Path("a.jsonl"), Path("b.csv"), Path("c")]
+
+
+def test_labels_can_be_renamed_more_than_once() -> None:
+    """The last = parts old and new, since new labels have none."""
+    known = parse(["evaluate", "a.jsonl", "--map", "spam=spam-other", "--map", "x=y = notice", "--map", "spam=spam-other"])
+    assert known.mapping == {"spam": "spam-other", "x=y": "notice"}
+    assert parse(["evaluate", "a.jsonl"]).mapping == {}
+
+
+@pytest.mark.parametrize("command_name", ["train", "evaluate", "sample"])
+def test_the_help_of_what_needs_scikit_learn_waits_for_nothing(command_name: str) -> None:
+    code = f"import sys; from newsfilter.cli import main; main([{command_name!r}, '--help']); sys.exit(' '.join(name for name in {HEAVY!r} if name in sys.modules) or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@dataclass(frozen=True)
+class Order:
+    """Stands for `TrainOrder`."""
+
+    labels: tuple[Path, ...]
+    out: Path
+    base: str | None
+    mapping: Mapping[str, str]
+    name: str | None
+    seed: int
+    overwrite: bool
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+    """The orders that a training in place of the real one was given; it says one line and returns a card of two."""
+    given: list[Order] = []
+
+    def train(order: Order, say: Callable[[str], None]) -> str:
+        given.append(order)
+        say("fitting \x1b[31m")
+        return "card\nmodel \x1b[31m"
+
+    module = types.ModuleType("newsfilter.training.train")
+    module.__dict__.update(TrainOrder=Order, train=train)
+    monkeypatch.setitem(sys.modules, "newsfilter.training.train", module)
+    return given
+
+
+def test_train_is_given_what_the_command_line_says(run: Run, orders: list[Order]) -> None:
+    """Progress goes to standard error, the card to standard output, neither with what could steer a terminal."""
+    arguments = ["a.jsonl", "-o", "model", "--base", "shipped", "--map", "spam=spam-other", "--name", "mine", "--seed", "7", "--overwrite"]
+    assert run("train", *arguments, "b.csv") == (0, "card\nmodel \\x1b[31m\n", "newsfilter: fitting \\x1b[31m\n")
+    assert run("train", "a.jsonl", "-o", "model", "--quiet") == (0, "", "")
+    assert orders == [
+        Order((Path("a.jsonl"), Path("b.csv")), Path("model"), "shipped", {"spam": "spam-other"}, "mine", 7, True),
+        Order((Path("a.jsonl"),), Path("model"), None, {}, None, 1, False),
+    ]
 
 
 def test_a_source_whose_name_begins_with_a_dash_stands_behind_two() -> None:

@@ -164,11 +164,12 @@ def test_the_model_file_is_documented() -> None:
     folder = shipped_model_folder()
     n_labels = len(load_model().labels)
     with np.load(folder / "model.npz", allow_pickle=False) as arrays:
-        n_trees = len(arrays["tree_label"])
+        sizes = {"n_labels": n_labels, "n_trees": len(arrays["tree_label"]), "n_bytes": len(arrays["facts"])}
+        sizes |= {f"n_{forest}_trees": len(arrays[f"{forest}_label"]) for forest in ("context", "cut", "kind")}
         for name in arrays.files:
             row = re.search(rf"^\| `{name}` \| (\w+) \| \((.+)\) \| ", text, re.MULTILINE)
             assert row is not None, name
-            shape = [{"n_labels": n_labels, "n_trees": n_trees}.get(part, part) for part in re.findall(r"\w+", row.group(2))]
+            shape = [sizes.get(part, part) for part in re.findall(r"\w+", row.group(2))]
             assert (row.group(1), tuple(map(int, shape))) == (str(arrays[name].dtype), arrays[name].shape), name
     assert not missing(list(json.loads((folder / "manifest.json").read_bytes())), "docs/model.md")
 

@@ -18,8 +18,8 @@ CASE_FILES = sorted((Path(__file__).parents[1] / "fixtures/cases").glob("*.json"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "settings"),
     ("decode", "extract", "segment", "dateline", "metadata"),
-    ("features", "classifier", "language", "evidence"),
-    ("document", "verdict", "provenance", "repair", "damage", "rules"),
+    ("features", "classifier", "cuts", "language", "evidence"),
+    ("document", "trim", "verdict", "provenance", "repair", "damage", "rules"),
     ("dumps",),
     ("training",),
     ("gate",),

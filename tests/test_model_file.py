@@ -211,7 +211,7 @@ def test_missing_folder(tmp_path: Path) -> None:
         load_model(tmp_path / "nowhere" / "model")
 
 
-@pytest.mark.parametrize("key", ["sha256", "labels", "name", "features"])
+@pytest.mark.parametrize("key", ["sha256", "name"])
 def test_manifest_without_a_key(copy: Copy, key: str) -> None:
     # A manifest that lacks what the model needs is refused.
     refused(copy.write(**{key: None}))
@@ -261,8 +261,8 @@ def test_check_blocks_of_other_shape(copy: Copy) -> None:
 
 
 ARRAY_NAMES = [
-    "fold", "kind", "text_weights", "text_scale", "text_bias", "markup_weights", "markup_scale", "markup_bias", "tree_feature", "tree_threshold", "tree_leaf",
-    "tree_label", "tree_base",
+    "fold", "kind", "text_weights", "text_scale", "text_bias", "markup_weights", "markup_scale", "markup_bias",
+    *(f"{forest}_{part}" for forest in ("context", "tree", "cut", "kind") for part in ("feature", "threshold", "leaf", "label", "base")), "facts",
 ]  # fmt: skip
 
 

@@ -9,14 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import newsfilter
-from newsfilter.records import LABELS, Block, Damage, Decision, Language, Page, Reason
+from newsfilter.classifier import Scored
+from newsfilter.records import KINDS, LABELS, Block, Damage, Decision, Language, Page, Reason, Verdict
 from newsfilter.settings import Settings, with_values
 from newsfilter.verdict import REASONS, count_words, judge
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/verdicts.json").read_text(encoding="utf-8"))
 BY_READING = {"too-large"}  # given before there is a page: see test_too_large
+BY_KIND = set(KINDS) - {"article", "other"} | {"unlike-an-article"}  # given by what the document is as a whole: see test_kinds
 NOBODY = cast(
-    Any, SimpleNamespace(name="none", sha256="0", labels=LABELS, predict=lambda pages: [np.zeros((0, len(LABELS))) for _ in pages])
+    Any,
+    SimpleNamespace(
+        name="none",
+        sha256="0",
+        labels=LABELS,
+        score=lambda pages: [Scored(np.zeros((0, len(LABELS)))) for _ in pages],
+        threshold=lambda _: 0.5,
+        opinion=lambda _: [],
+    ),
 )
 
 
@@ -50,9 +60,9 @@ def test_cases(case: dict[str, Any]) -> None:
 
 def test_every_reason_both_ways() -> None:
     # The table of reasons is closed: each has a case for and a case against it, and no case names another.
-    for code in REASONS.keys() - BY_READING:
+    for code in REASONS.keys() - BY_READING - BY_KIND:
         assert {case["gives"] for case in CASES if case["reason"] == code} == {True, False}, code
-    assert {case["reason"] for case in CASES} == REASONS.keys() - BY_READING
+    assert {case["reason"] for case in CASES} == REASONS.keys() - BY_READING - BY_KIND
 
 
 def test_limits_are_settings() -> None:
@@ -101,6 +111,76 @@ def test_reasons_carry_value_and_limit() -> None:
     assert verdict.decision == "review"
 
 
+ORDINARY = next(case for case in CASES if case["label"] == "too short, not: at the limit")
+
+
+def judged(*kinds: tuple[str, float, float], case: dict[str, Any] = ORDINARY) -> Verdict:
+    """The verdict on an ordinary article of which the model says that it is of these kinds."""
+    return judge(*made_up(case), Language("tr", 0.99, "langdetect"), Settings(), kinds)
+
+
+@pytest.mark.parametrize("kind", sorted(BY_KIND - {"unlike-an-article"}))
+def test_kinds(kind: str) -> None:
+    # The likeliest kind is a reason from its limit on, and below it none.
+    article = ("article", 0.7, 0.2)
+    assert judged(article, (kind, 0.8, 0.8)) == Verdict(REASONS[kind].decision, (Reason(kind, 0.8, 0.8),))
+    assert judged(article, (kind, 0.79, 0.8)) == Verdict("accept")
+
+
+@pytest.mark.parametrize(("likely", "doubted"), [(0.19, True), (0.2, False), (0.9, False)])
+def test_unlike_an_article(likely: float, *, doubted: bool) -> None:
+    # Somebody should look at what hardly reads like an article, though it is not clear what else it is.
+    expected = Verdict("review", (Reason("unlike-an-article", likely, 0.2),)) if doubted else Verdict("accept")
+    assert judged(("article", likely, 0.2), ("listing", 0.6, 0.7)) == expected
+
+
+def test_a_kind_that_is_not_the_likeliest_is_no_reason() -> None:
+    # Each kind is scored against the rest, so that a page may be over two limits; what reads more like an article is one.
+    assert judged(("article", 0.9, 0.2), ("listing", 0.85, 0.7)) == Verdict("accept")
+    assert judged(("article", 0.1, 0.2), ("listing", 0.85, 0.7), ("other", 0.9, 0.95)).reasons == (Reason("unlike-an-article", 0.1, 0.2),)
+
+
+def test_a_clear_kind_says_more_than_unlike_an_article() -> None:
+    # One reason for what a document is: the kind that is surely there, and of several the likeliest, however far it lies over its limit.
+    assert judged(("article", 0.01, 0.2), ("listing", 0.8, 0.7)).reasons == (Reason("listing", 0.8, 0.7),)
+    assert judged(("listing", 0.8, 0.3), ("login-page", 0.9, 0.85)).reasons == (Reason("login-page", 0.9, 0.85),)
+
+
+def test_other_is_no_reason() -> None:
+    # A forum or a product page is doubted for not being like an article, and rejected for nothing.
+    assert judged(("article", 0.9, 0.2), ("other", 0.99, 0.5)) == Verdict("accept")
+    assert judged(("article", 0.1, 0.2), ("other", 0.99, 0.5)).decision == "review"
+
+
+def test_without_an_opinion_there_is_no_kind() -> None:
+    # A page of which the model has seen nothing is judged by its words alone.
+    assert judged() == Verdict("accept")
+
+
+def test_kinds_stand_among_the_other_reasons() -> None:
+    # By weight: what rejects comes first, a kind before what was counted.
+    short = next(case for case in CASES if case["label"] == "too short, at the limit")
+    verdict = judged(("article", 0.1, 0.2), ("paywall-stub", 0.9, 0.8), case=short)
+    assert [reason.code for reason in verdict.reasons] == ["paywall-stub", "too-short"]
+    assert verdict.decision == "review"
+    assert judged(("link-farm", 0.9, 0.8), case=short).decision == "reject"
+
+
+def test_an_empty_page_is_of_no_kind() -> None:
+    # There is nothing to have an opinion about.
+    verdict = judge(Page("", (), html=False), [], Language("unknown", 0.0, "too-short"), Settings(), [("listing", 0.99, 0.5)])
+    assert verdict.reasons == (Reason("empty"),)
+
+
+def test_reasons_of_kinds() -> None:
+    # Every kind has a reason but the article and what has no name, and the table ends with all that only asks for a look.
+    assert set(KINDS) - set(REASONS) == {"article", "other"}
+    decisions = [kind.decision for kind in REASONS.values()]
+    assert decisions == sorted(decisions)  # "reject" before "review"
+    assert {code for code in BY_KIND if REASONS[code].decision == "review"} == {"paywall-stub", "unlike-an-article"}
+    assert all(kind.limit is None for code, kind in REASONS.items() if code in BY_KIND)
+
+
 ROWS = st.fixed_dictionaries(
     {
         "label": st.sampled_from([*LABELS, "spam-crypto"]),
@@ -112,10 +192,19 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(ROWS, max_size=8), st.booleans(), st.sampled_from(["tr", "de", "unknown"]), st.sampled_from([(), ("tr",)]))
-def test_any_decisions(rows: list[dict[str, Any]], html: bool, language: str, lang: tuple[str, ...]) -> None:
+OPINIONS = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.floats(0, 1), st.floats(0, 1)), max_size=len(KINDS), unique_by=lambda item: item[0]
+)
+
+
+@given(st.lists(ROWS, max_size=8), st.booleans(), st.sampled_from(["tr", "de", "unknown"]), st.sampled_from([(), ("tr",)]), OPINIONS)
+def test_any_decisions(
+    rows: list[dict[str, Any]], html: bool, language: str, lang: tuple[str, ...], kinds: list[tuple[str, float, float]]
+) -> None:
     # A verdict follows from its reasons: reject if one of them rejects, review if there are others, accept if there is none.
-    verdict = judge(*made_up({"blocks": rows, "html": html, "damage": []}), Language(language, 0.9, "langdetect"), Settings(lang=lang))
+    verdict = judge(
+        *made_up({"blocks": rows, "html": html, "damage": []}), Language(language, 0.9, "langdetect"), Settings(lang=lang), kinds
+    )
     decisions = [REASONS[reason.code].decision for reason in verdict.reasons]
     assert verdict.decision == ("reject" if "reject" in decisions else "review" if decisions else "accept")
     codes = [reason.code for reason in verdict.reasons]

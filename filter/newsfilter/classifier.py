@@ -1,47 +1,65 @@
 """The model: plain arrays and JSON, read without trusting them, scored without scikit-learn.
 
-Two stages. Sparse linear weights over hashed text n-grams, and over class, id and tag words, give each label a score of the words alone and one
-of the markup alone. Trees, one forest a label against the rest, weigh these with shape, place and neighbours. Scikit-learn fits both; here
-they are integer sums and comparisons, so that a block's numbers do not depend on its batch, and a cold start does not wait for an import.
+Three stages. Sparse linear weights over hashed text n-grams, and over class, id and tag words, give each label a score of the words alone and one
+of the markup alone. The context trees weigh these with shape, place and neighbours, and say how likely each block is body. The label trees, one
+forest a label against the rest, see all that and the page as a sequence: where its stretches of body lie. Scikit-learn fits all three; here they
+are integer sums and comparisons, so that a block's numbers do not depend on its batch, and a cold start does not wait for an import.
 """
 
 import hashlib
 import io
 import json
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from newsfilter.cuts import CUT_FEATURES
 from newsfilter.errors import ModelError
 from newsfilter.features import (
-    COLON,
     FEATURE_VERSION,
+    INVISIBLE,
     MARKUP_BITS,
+    PLANES,
+    SEQUENCE_LABELS,
     TEXT_BITS,
     Floats,
+    Grams,
+    Ints,
+    PageCodes,
     Tables,
     markup_rows,
     neighbour_matrix,
     page_codes,
     place_matrix,
+    sequence_matrix,
     shape_matrix,
+    summary_row,
     text_rows,
     weighted_sums,
 )
-from newsfilter.records import Block, Metadata, Page
+from newsfilter.records import KINDS, Block, Metadata, Page
 
-FORMAT = 1
+FORMAT = 2
 MAX_MODEL_BYTES = 64_000_000  # a model is 3 MB; a file that unpacks to more than this is no model
 MODEL_FILE, MANIFEST_FILE = "model.npz", "manifest.json"
 LEAF_UNITS = 100_000  # a leaf of 1 is a log odd of .00001
 TOLERANCE = 1e-6  # how far a stored block's probability may lie from what it was when the model was made
+DEFAULT_THRESHOLD = 0.5
+SURELY_BODY = 0.9  # probability of body from which on a line is kept that is likelier spam
+MAYBE_BODY = 0.25  # the same for a sentence
+PROSE_CHARACTERS = 40
+_PROSE_END = re.compile(r"[.!?…。！？؟।۔][\"”’'»)\]]*\s*$")
+MIX_RANGE = 12.0  # log odds beyond which a base score says no more to a correction
+FACTS = "facts"  # the array that holds labels, feature names and thresholds, as UTF-8 JSON
 DECIMALS = 4  # of probabilities; everything that depends on them sees them rounded
+MARGINS_KEPT = 8  # sets of weights whose margins are kept: one in use, one a fold in training
 _ROWS = 64  # blocks that walk the trees together: keeps the walk in the processor's cache
 
 _NEIGHBOUR_COLUMNS = ("log_words", "kept_share", "link_density", "ends_sentence", "digits")
@@ -60,6 +78,22 @@ class Linear:
         """Return (n_blocks, n_labels) scores, rounded to two decimals."""
         root = np.sqrt(np.maximum(counts, 1).astype(np.float64))[:, None]
         return np.round(np.clip(sums * self.scale / root + self.bias, -20, 20), 2).astype(np.float32)
+
+    def margins(self, labels: tuple[str, ...]) -> npt.NDArray[np.int16]:
+        """Return how much more each row speaks for the likeliest kind of spam than for body, (n_rows,), in hundredths; computed once."""
+        key = (id(self.weights), labels)
+        if key not in _MARGINS:
+            if len(_MARGINS) >= MARGINS_KEPT:
+                _MARGINS.clear()
+            spam = [number for number, label in enumerate(labels) if label.startswith("spam-")]
+            body = labels.index("body")
+            largest = np.max([self.weights[:, number] * self.scale[number] for number in spam], axis=0)
+            margin = np.round((largest - self.weights[:, body] * self.scale[body]) * 100)
+            _MARGINS[key] = (self, np.clip(margin, -32000, 32000).astype(np.int16))
+        return _MARGINS[key][1]
+
+
+_MARGINS: dict[tuple[int, tuple[str, ...]], "tuple[Linear, npt.NDArray[np.int16]]"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +133,26 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """Sparse weights on top of frozen scores, for some labels: what ``newsfilter train --base`` learns.
+
+    A corrected label's log odds are the scores of `base` times its column of `mix`, and what `text` says of the block's words.
+    """
+
+    labels: tuple[str, ...]  # k corrected labels; those that the base does not know are new
+    mix: npt.NDArray[np.float64]  # (n_base_labels, k)
+    text: Linear  # (n_rows, k)
+
+    def scores(self, base: npt.NDArray[np.float64], sums: Ints, counts: Ints) -> npt.NDArray[np.float64]:
+        """Return (n_blocks, k) log odds. Summed column by column, so that the batch changes no last bit."""
+        words = self.text.scores(sums, counts)
+        result = words.astype(np.float64)
+        for number in range(base.shape[1]):
+            result += np.clip(base[:, [number]], -MIX_RANGE, MIX_RANGE) * self.mix[number]
+        return result
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A fitted classifier."""
 
@@ -108,34 +162,144 @@ class Model:
     tables: Tables
     text: Linear
     markup: Linear
+    context: Trees  # of one label, body
     trees: Trees
+    cut: Trees  # of one label: a piece of a block is spam
+    kind: Trees  # of each of `KINDS`: what the document is as a whole
+    thresholds: Mapping[str, float]  # label, or "cut" -> probability from which on it is believed
+    correction: Correction | None  # what a user taught the model on top
     manifest: dict[str, Any]
-
-    def matrix(self, page: Page) -> Floats:
-        """Return the features of a page's blocks, (n_blocks, n_features)."""
-        return feature_matrix(page, self.tables, self.text, self.markup, self.labels)[1]
+    folder: Path | None = None  # where it was read from
 
     def predict(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float64]]:
         """Return for each page (n_blocks, n_labels) probabilities, each label against the rest, rounded to four decimals."""
-        matrices = [self.matrix(page) for page in pages if page.blocks]
-        if not matrices:
-            return [np.zeros((0, len(self.labels))) for _ in pages]
-        scores = self.trees.scores(np.concatenate(matrices))
-        probabilities = iter(np.split(np.round(1 / (1 + np.exp(-scores)), DECIMALS), np.cumsum([len(matrix) for matrix in matrices])[:-1]))
-        return [next(probabilities) if page.blocks else np.zeros((0, len(self.labels))) for page in pages]
+        return [scored.probabilities for scored in self.score(pages)]
+
+    @property
+    def base_labels(self) -> tuple[str, ...]:
+        """The labels that the trees score; a correction may add to them."""
+        return self.labels[: len(self.trees.base)]
+
+    def _corrected(
+        self, correction: Correction, log_odds: npt.NDArray[np.float64], base: npt.NDArray[np.float64], views: Sequence["View"]
+    ) -> npt.NDArray[np.float64]:
+        """Put in what the correction says of its labels; what it took away from the chance of all others, they lose in proportion."""
+        parts = [
+            weighted_sums([(kind.rows, kind.blocks) for kind in view.grams], correction.text.weights, len(view.matrix)) for view in views
+        ]
+        sums, counts = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        corrected = 1 / (1 + np.exp(-correction.scores(log_odds, sums, counts)))
+        result = np.hstack([base, np.zeros((len(base), len(self.labels) - base.shape[1]))])
+        chosen = [self.labels.index(label) for label in correction.labels]
+        before, after = result[:, chosen].max(axis=1), corrected.max(axis=1)
+        result *= np.minimum((1 - after) / np.maximum(1 - before, 1e-6), 1.0)[:, None]
+        result[:, chosen] = corrected
+        return result
+
+    def threshold(self, label: str) -> float:
+        """Return the probability from which on the label is believed: chosen when the model was made, for a precision that its card states."""
+        return self.thresholds.get(label, DEFAULT_THRESHOLD)
+
+    def word_weights(self, rows: Ints, label: str) -> npt.NDArray[np.float64]:
+        """Return how much each row of the text weights speaks for a label, in units of its score."""
+        result = np.zeros(len(rows))
+        if label in self.base_labels:
+            number = self.labels.index(label)
+            result += self.text.weights[rows, number] * self.text.scale[number]
+        if self.correction is not None and label in self.correction.labels:
+            number = self.correction.labels.index(label)
+            result += self.correction.text.weights[rows, number] * self.correction.text.scale[number]
+        return result
+
+    def hint_weight(self, hint: str, label: str) -> int:
+        """Return how much a class or id word speaks for a label."""
+        if label not in self.base_labels:
+            return 0
+        return sum(int(self.markup.weights[row, self.labels.index(label)]) for row in markup_rows((), (hint,)))
+
+    def opinion(self, scored: "Scored") -> list[tuple[str, float, float]]:
+        """Return (kind of document, its probability, the probability from which on it is believed) for each of `KINDS`."""
+        if scored.kinds is None:
+            return []
+        return [(kind, likely, self.threshold(f"kind:{kind}")) for kind, likely in zip(KINDS, scored.kinds.tolist(), strict=True)]
+
+    def cut_probabilities(self, matrix: Floats) -> npt.NDArray[np.float64]:
+        """Return how likely each piece of a block is spam, (n_pieces,), four decimals; `matrix` is that of `cuts.piece_matrix`."""
+        return np.round(1 / (1 + np.exp(-self.cut.scores(matrix)[:, 0])), DECIMALS)
+
+    def score(self, pages: Sequence[Page]) -> list["Scored"]:
+        """Return for each page what the model says of its blocks."""
+        log_odds, views, body = self.log_odds(pages)
+        if not views:
+            return [Scored(np.zeros((0, len(self.labels)))) for _ in pages]
+        probabilities = 1 / (1 + np.exp(-log_odds))
+        if self.correction is not None:
+            probabilities = self._corrected(self.correction, log_odds, probabilities, views)
+        probabilities = np.round(probabilities, DECIMALS)
+        found = np.split(probabilities, np.cumsum([len(view.matrix) for view in views])[:-1])
+        summaries = np.stack([view.summary(own) for view, own in zip(views, body, strict=True)])
+        kinds = np.round(1 / (1 + np.exp(-self.kind.scores(summaries))), DECIMALS)
+        scored = iter([Scored(*item) for item in zip(found, views, kinds, strict=True)])
+        return [next(scored) if page.blocks else Scored(np.zeros((0, len(self.labels)))) for page in pages]
+
+    def log_odds(self, pages: Sequence[Page]) -> tuple[npt.NDArray[np.float64], list["View"], list[npt.NDArray[np.float64]]]:
+        """Return the trees' log odds of all blocks of all pages, (n_blocks, n_base_labels), and of each page with blocks its view and context scores."""
+        views = [view_page(page, self.tables, self.text, self.markup, self.base_labels) for page in pages if page.blocks]
+        if not views:
+            return np.zeros((0, len(self.base_labels))), [], []
+        borders = np.cumsum([len(view.matrix) for view in views])[:-1]
+        stacked = np.concatenate([view.matrix for view in views])
+        body = np.split(self.context.scores(stacked)[:, 0], borders)
+        surroundings = np.concatenate([view.sequence(scores)[1] for view, scores in zip(views, body, strict=True)])
+        return self.trees.scores(np.hstack([stacked, surroundings])), views, body
 
 
-def feature_matrix(
-    page: Page, tables: Tables, text: Linear, markup: Linear, labels: tuple[str, ...], *, mute_text: bool = False
-) -> tuple[list[str], Floats]:
-    """Compute the names and values of all features of a page.
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the model says of a page."""
+
+    probabilities: npt.NDArray[np.float64]  # (n_blocks, n_labels), each label against the rest, four decimals
+    view: "View | None" = None  # None for a page without blocks
+    kinds: npt.NDArray[np.float64] | None = None  # (len(KINDS),) what the document is as a whole, each against the rest
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page as the trees see it."""
+
+    page: Page
+    names: list[str]
+    matrix: Floats  # (n_blocks, n_features)
+    words: npt.NDArray[np.int64]  # (n_blocks,)
+    text_scores: Floats  # (n_blocks, n_labels)
+    codes: PageCodes
+    grams: list[Grams]
+    labels: tuple[str, ...]
+
+    def sequence(self, body: npt.NDArray[np.float64]) -> tuple[list[str], Floats]:
+        """Return names and values of the features that the label trees see beside `matrix`; `body` is what the context trees say."""
+        chosen = [self.labels.index(label) for label in SEQUENCE_LABELS]
+        spam = [number for number, label in enumerate(self.labels) if label.startswith("spam-")]
+        scores = self.text_scores
+        return sequence_matrix(
+            body, scores[:, chosen], scores[:, spam].max(axis=1), self.words, self.matrix[:, self.names.index("repeats")]
+        )
+
+    def summary(self, body: npt.NDArray[np.float64]) -> Floats:
+        """Return what the trees see that tell what kind of document the page is."""
+        return summary_row(self.page, self.matrix, self.names, self.text_scores, self.words, body)
+
+
+def view_page(page: Page, tables: Tables, text: Linear, markup: Linear, labels: tuple[str, ...], *, mute_text: bool = False) -> View:
+    """Compute all features of a page that need no trees.
 
     `mute_text` is for training: it hides what the words say, as if the language were unknown.
     """
     codes = page_codes(page, tables)
     n = len(page.blocks)
     shape_names, shape = shape_matrix(page, codes)
-    text_sums, counts, known = weighted_sums(text_rows(codes), text.weights, n)
+    grams = text_rows(codes)
+    text_sums, counts, known = weighted_sums([(kind.rows, kind.blocks) for kind in grams], text.weights, n)
     if mute_text:
         text_sums, known = np.zeros_like(text_sums), np.zeros_like(known)
     text_scores = text.scores(text_sums, counts)
@@ -167,7 +331,47 @@ def feature_matrix(
         "page_known_share",
         *near_names,
     ]
-    return names, np.hstack([shape, place, text_scores, markup_scores, known_share[:, None], page_known[:, None], nearby])
+    matrix = np.hstack([shape, place, text_scores, markup_scores, known_share[:, None], page_known[:, None], nearby])
+    return View(page, names, matrix, words, text_scores, codes, grams, labels)
+
+
+class Believer(Protocol):
+    """What is asked of a model by those who have its probabilities already."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels, ``body`` among them."""
+
+    def threshold(self, label: str) -> float:
+        """Return the probability from which on a label is believed."""
+
+
+def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) -> list[str]:
+    """Return the label of each block.
+
+    A block is body from the probability on that the model's card gives, unless a kind of spam is likelier and as sure as its card says; and where
+    a sentence may be body at all, it is: reporting on what spam sells reads like both. What is neither body nor spam is its likeliest label.
+    """
+    labels = model.labels
+    body = labels.index("body")
+    spam = [number for number, label in enumerate(labels) if label.startswith("spam-")]
+    limits = {number: model.threshold(labels[number]) for number in (body, *spam)}
+    furniture = [number for number in range(len(labels)) if number not in limits]
+    result = []
+    for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
+        likeliest = max(spam, key=row.__getitem__, default=body)
+        reprieve = MAYBE_BODY if _is_prose(page.text_of(block)) else SURELY_BODY
+        if likeliest != body and row[likeliest] >= limits[likeliest] and row[likeliest] >= max(row):
+            result.append("body" if row[body] >= reprieve else labels[likeliest])
+        elif row[body] >= limits[body] or not furniture:
+            result.append("body")
+        else:
+            result.append(labels[max(furniture, key=row.__getitem__)])
+    return result
+
+
+def _is_prose(text: str) -> bool:
+    return len(text) >= PROSE_CHARACTERS and _PROSE_END.search(text) is not None
 
 
 def shipped_model_folder() -> Path:
@@ -206,12 +410,13 @@ def load_model(path: Path | None = None) -> Model:
     digest = hashlib.sha256(raw).hexdigest()
     if digest != manifest.get("sha256"):
         raise ModelError(f"{model_path}: its sha256 is not the manifest's; the file is damaged or was changed: copy the model folder again")
-    model = _from_arrays(_read_arrays(raw, model_path), manifest, digest, model_path)
+    model = _from_arrays(read_arrays(raw, model_path), manifest, digest, model_path)
     _check_scores(model, model_path)
     return model
 
 
-def _read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a model file, which is refused when it holds anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             size = sum(item.file_size for item in archive.infolist())
@@ -228,61 +433,114 @@ def _read_arrays(raw: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _from_arrays(arrays: dict[str, npt.NDArray[Any]], manifest: dict[str, Any], digest: str, path: Path) -> Model:
-    labels = tuple(map(str, manifest.get("labels", ())))
-    if "body" not in labels or not isinstance(manifest.get("name"), str):
+    facts = _facts(arrays, path)
+    base = tuple(facts["labels"])
+    corrected = tuple(facts.get("corrected", ()))
+    if "body" not in base or not isinstance(manifest.get("name"), str):
         raise ModelError(
             f"{path.parent / MANIFEST_FILE}: has no name, or no label 'body'; copy the model folder again from where it was made"
         )
-    if (wrong := _misfit(arrays, len(labels), len(manifest.get("features", ())))) is not None:
+    if (wrong := _misfit(arrays, facts, len(base), len(corrected))) is not None:
         raise ModelError(
             f"{path}: its array {wrong} is missing or does not fit the others; copy the model folder again from where it was made"
         )
     return Model(
         name=manifest["name"],
         sha256=digest,
-        labels=labels,
+        labels=(*base, *(label for label in corrected if label not in base)),
         tables=Tables(arrays["fold"], arrays["kind"]),
-        text=Linear(arrays["text_weights"], arrays["text_scale"], arrays["text_bias"]),
-        markup=Linear(arrays["markup_weights"], arrays["markup_scale"], arrays["markup_bias"]),
-        trees=Trees(
-            arrays["tree_feature"].astype(np.int64),
-            arrays["tree_threshold"],
-            arrays["tree_leaf"].astype(np.int64),
-            arrays["tree_label"],
-            arrays["tree_base"],
-        ),
+        text=_linear(arrays, "text"),
+        markup=_linear(arrays, "markup"),
+        context=_trees(arrays, "context"),
+        trees=_trees(arrays, "tree"),
+        cut=_trees(arrays, "cut"),
+        kind=_trees(arrays, "kind"),
+        thresholds=facts["thresholds"],
+        correction=Correction(corrected, arrays["correction_mix"], _linear(arrays, "correction")) if corrected else None,
         manifest=manifest,
+        folder=path.parent,
     )
 
 
-def _misfit(arrays: dict[str, npt.NDArray[Any]], n_labels: int, n_features: int) -> str | None:
+def _facts(arrays: dict[str, npt.NDArray[Any]], path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(arrays[FACTS].tobytes())
+        lists = [facts["labels"], facts["context_features"], facts["features"], facts.get("corrected", [])]
+        fits = all(isinstance(item, list) and all(isinstance(name, str) for name in item) and len(set(item)) == len(item) for item in lists)
+        fits = fits and isinstance(facts["summary_features"], int)
+        fits = fits and all(isinstance(value, float) and 0 <= value <= 1 for value in facts["thresholds"].values())
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{path}: does not say which labels it knows ({error!r}); copy the model folder again from where it was made"
+        ) from error
+    if not fits:
+        raise ModelError(f"{path}: its labels, features or thresholds are no lists of names and shares; copy the model folder again")
+    return dict(facts)
+
+
+def _linear(arrays: dict[str, npt.NDArray[Any]], name: str) -> Linear:
+    return Linear(arrays[f"{name}_weights"], arrays[f"{name}_scale"], arrays[f"{name}_bias"])
+
+
+def _trees(arrays: dict[str, npt.NDArray[Any]], name: str) -> Trees:
+    return Trees(
+        arrays[f"{name}_feature"].astype(np.int64), arrays[f"{name}_threshold"], arrays[f"{name}_leaf"].astype(np.int64),
+        arrays[f"{name}_label"], arrays[f"{name}_base"],
+    )  # fmt: skip
+
+
+def _misfit(arrays: dict[str, npt.NDArray[Any]], facts: dict[str, Any], n_labels: int, n_corrected: int) -> str | None:
     """Name the first array that is missing, of another type or shape, or holds a number that points nowhere; None if all fit."""
-    n_trees, n_nodes = arrays["tree_feature"].shape if getattr(arrays.get("tree_feature"), "ndim", 0) == 2 else (0, 0)
-    wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-        "fold": (np.uint16, (65536,)),
-        "kind": (np.uint8, (65536,)),
-        "text_weights": (np.int8, (1 << TEXT_BITS, n_labels)),
-        "text_scale": (np.float64, (n_labels,)),
-        "text_bias": (np.float64, (n_labels,)),
-        "markup_weights": (np.int8, (1 << MARKUP_BITS, n_labels)),
-        "markup_scale": (np.float64, (n_labels,)),
-        "markup_bias": (np.float64, (n_labels,)),
-        "tree_feature": (np.int16, (n_trees, n_nodes)),
-        "tree_threshold": (np.float32, (n_trees, n_nodes)),
-        "tree_leaf": (np.int32, (n_trees, n_nodes + 1)),
-        "tree_label": (np.int16, (n_trees,)),
-        "tree_base": (np.float64, (n_labels,)),
-    }
+    wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {"fold": (np.uint16, (PLANES,)), "kind": (np.uint8, (PLANES,))}
+    sizes = [("text", 1 << TEXT_BITS, n_labels), ("markup", 1 << MARKUP_BITS, n_labels)]
+    if n_corrected:
+        sizes.append(("correction", 1 << TEXT_BITS, n_corrected))
+        wanted["correction_mix"] = (np.float64, (n_labels, n_corrected))
+    for name, n_rows, width in sizes:
+        wanted |= {
+            f"{name}_weights": (np.int8, (n_rows, width)),
+            f"{name}_scale": (np.float64, (width,)),
+            f"{name}_bias": (np.float64, (width,)),
+        }
+    if (wrong := _first_misfit(arrays, wanted)) is not None:
+        return wrong
+    if (arrays["kind"] > INVISIBLE).any():
+        return "kind"
+    n_context, n_features = len(facts["context_features"]), len(facts["features"])
+    forests = (
+        ("context", 1, n_context),
+        ("tree", n_labels, n_features),
+        ("cut", 1, len(CUT_FEATURES)),
+        ("kind", len(KINDS), int(facts["summary_features"])),
+    )
+    return next((wrong for forest in forests if (wrong := _misfit_trees(arrays, *forest)) is not None), None)
+
+
+def _first_misfit(arrays: dict[str, npt.NDArray[Any]], wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]]) -> str | None:
     for name, (kind, shape) in wanted.items():
         array = arrays.get(name)
         if not isinstance(array, np.ndarray) or array.dtype != kind or array.shape != shape:
             return name
-    label, feature = arrays["tree_label"], arrays["tree_feature"]
+    return None
+
+
+def _misfit_trees(arrays: dict[str, npt.NDArray[Any]], forest: str, n_labels: int, n_features: int) -> str | None:
+    n_trees, n_nodes = arrays[f"{forest}_feature"].shape if getattr(arrays.get(f"{forest}_feature"), "ndim", 0) == 2 else (0, 0)
+    wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        f"{forest}_feature": (np.int16, (n_trees, n_nodes)),
+        f"{forest}_threshold": (np.float32, (n_trees, n_nodes)),
+        f"{forest}_leaf": (np.int32, (n_trees, n_nodes + 1)),
+        f"{forest}_label": (np.int16, (n_trees,)),
+        f"{forest}_base": (np.float64, (n_labels,)),
+    }
+    if (wrong := _first_misfit(arrays, wanted)) is not None:
+        return wrong
+    label, feature = arrays[f"{forest}_label"], arrays[f"{forest}_feature"]
     if not n_nodes or (n_nodes + 1) & n_nodes or (feature < 0).any() or (feature >= n_features).any():
-        return "tree_feature"
+        return f"{forest}_feature"
     if not np.array_equal(np.unique(label), np.arange(n_labels)) or (np.diff(label) < 0).any():
-        return "tree_label"
-    return "kind" if (arrays["kind"] > COLON).any() else None
+        return f"{forest}_label"
+    return None
 
 
 def _check_scores(model: Model, path: Path) -> None:

@@ -5,7 +5,8 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -14,6 +15,7 @@ from newsfilter.options import UsageError, parse, parser, settings_of, version_t
 from newsfilter.terminal import Progress, complain, explanation, visible, wants_colour
 
 if TYPE_CHECKING:
+    from newsfilter.classifier import Model
     from newsfilter.dumps.run import Result
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -71,7 +73,8 @@ def _command(arguments: list[str]) -> int:
     if known.version:
         print(version_text())
         return OK
-    return _clean(known) if known.command == "clean" else _explain(known)
+    commands = {"clean": _clean, "explain": _explain, "train": _train, "evaluate": _evaluate, "sample": _sample}
+    return commands[known.command](known)
 
 
 def _clean(known: Namespace) -> int:
@@ -88,13 +91,21 @@ def _clean(known: Namespace) -> int:
         resume=known.resume,
         overwrite=known.overwrite,
     )
-    progress = None if known.quiet else Progress(sys.stderr)
-    try:
+    with _progress(quiet=known.quiet) as progress:
         result = clean_dump(order, stdin=_stdin(), watch=progress)
-    finally:
-        if progress is not None:
-            progress.close()
     return _report(known, result)
+
+
+@contextmanager
+def _progress(*, quiet: bool = False) -> Iterator[Progress | None]:
+    if quiet:
+        yield None
+        return
+    progress = Progress(sys.stderr)
+    try:
+        yield progress
+    finally:
+        progress.close()
 
 
 def _model_path(known: Namespace) -> Path | None:
@@ -192,4 +203,71 @@ def _explain(known: Namespace) -> int:
         return OK
     for line in explanation(page, article, colour=wants_colour(sys.stdout)):
         print(line)
+    return OK
+
+
+def _train(known: Namespace) -> int:
+    from newsfilter.training.train import TrainOrder, train  # noqa: PLC0415 - as above
+
+    order = TrainOrder(
+        labels=tuple(known.labels),
+        out=known.out,
+        base=known.base,
+        mapping=known.mapping,
+        name=known.name,
+        seed=known.seed,
+        overwrite=known.overwrite,
+    )
+    say: Callable[[str], None] = (lambda _: None) if known.quiet else complain
+    text = train(order, say)
+    if not known.quiet:
+        print("\n".join(visible(line) for line in text.split("\n")))
+    return OK
+
+
+def _evaluate(known: Namespace) -> int:
+    from newsfilter.training.evaluation import evaluate  # noqa: PLC0415 - as above
+    from newsfilter.training.labels import read_training  # noqa: PLC0415 - as above
+    from newsfilter.training.scorecard import evaluation_text  # noqa: PLC0415 - as above
+
+    model = _named_model(known.model, "--model")
+    against = None if known.against is None else _named_model(known.against, "--against")
+    documents = read_training(known.labels, known.mapping)
+    with _progress() as progress:
+        evaluation = evaluate(documents, model, against, seed=known.seed, watch=progress)
+    if known.json:
+        models = {"model": _model_facts(model), "against": None if against is None else _model_facts(against)}
+        _print_json({"models": models, **evaluation.as_json()})
+    else:
+        print(evaluation_text(evaluation, _model_title(model), None if against is None else _model_title(against), visible))
+    return FAILED if evaluation.lost else OK
+
+
+def _named_model(name: str | None, option: str) -> "Model":
+    from newsfilter.classifier import load_model  # noqa: PLC0415 - as above
+
+    if name in (None, "shipped"):
+        return load_model()
+    path = Path(name or "")
+    if not path.exists():
+        raise ModelError(f"{path}: does not exist; give {option} the folder that holds the model, or: {option} shipped")
+    return load_model(path)
+
+
+def _model_facts(model: "Model") -> dict[str, str]:
+    return {"name": model.name, "sha256": model.sha256}
+
+
+def _model_title(model: "Model") -> str:
+    return f"{model.name} ({model.sha256[:12]})"  # a name may stay the same when the weights change
+
+
+def _sample(known: Namespace) -> int:
+    from newsfilter.training.sampling import check_target, sample, write_sample  # noqa: PLC0415 - as above
+
+    check_target(known.out, overwrite=known.overwrite)
+    with _progress() as progress:
+        rows = sample(known.folder, known.uncertain, seed=known.seed, watch=progress)
+    write_sample(known.out, rows)
+    print(f"{len(rows):,} blocks to label: {visible(str(known.out))}")
     return OK

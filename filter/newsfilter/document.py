@@ -12,7 +12,7 @@ from importlib import metadata as installed
 from typing import Any
 
 from newsfilter import __version__
-from newsfilter.classifier import Model, load_model
+from newsfilter.classifier import Model, Scored, decide, load_model
 from newsfilter.damage import find_damage
 from newsfilter.dateline import read_author, read_date, read_dateline
 from newsfilter.decode import decode, sniff_media_type
@@ -26,10 +26,10 @@ from newsfilter.repair import apply, find_edits
 from newsfilter.rules import dateline_lines, find_headline, repeated_headline, teaser_boxes
 from newsfilter.segment import segment
 from newsfilter.settings import Settings
+from newsfilter.trim import trim
 from newsfilter.verdict import count_words, judge
 
 BATCH_SIZE = 32  # documents whose blocks the model scores together; more gains nothing and holds more pages in memory
-SURELY_BODY = 0.9  # from which on a block is kept that the model finds likelier spam: reporting on what spam sells reads like both
 STAGES = ("decode", "extract", "segment", "score", "decide", "language", "assemble", "record")
 
 
@@ -74,14 +74,13 @@ class Cleaner:
         read = [self._attempt(self._read, source) for source in sources]
         pages = [page for result in read if not isinstance(result, Exception) for page in (result[1],)]
         with self._timed("score"):
-            scored = iter(self.model.predict(pages))
+            scored = iter(self.model.score(pages))
         results: list[Article | Exception] = []
         for source, result in zip(sources, read, strict=True):
             if isinstance(result, Exception):
                 results.append(result)
                 continue
-            probabilities = next(scored)
-            results.append(self._attempt(self._finish, source, *result, probabilities))
+            results.append(self._attempt(self._finish, source, *result, next(scored)))
         return results
 
     @staticmethod
@@ -101,7 +100,7 @@ class Cleaner:
             Whatever the document fails with.
         """
         decoding, page = self._read(source)
-        article = self._finish(source, decoding, page, self.model.predict([page])[0], everything=True)
+        article = self._finish(source, decoding, page, self.model.score([page])[0], everything=True)
         return page, article
 
     def read(self, source: Source) -> Page:
@@ -122,21 +121,22 @@ class Cleaner:
         with self._timed("segment"):
             return decoding, segment(decoding.text)
 
-    def _finish(self, source: Source, decoding: Decoding, page: Page, probabilities: Any, *, everything: bool = False) -> Article:
+    def _finish(self, source: Source, decoding: Decoding, page: Page, scored: Scored, *, everything: bool = False) -> Article:
         if decoding.how == "not-read":
             return too_large(source, len(source.raw), self.settings, self.model)
         with self._timed("decide"):
-            decisions = self._decide(page, probabilities)
+            decisions = self._decide(page, scored)
             title = find_headline(page, decisions)
-            decisions = self._keep(repeated_headline(page, teaser_boxes(page, dateline_lines(page, decisions)), title))
-            decisions = find_evidence(self.model, page, decisions, everything=everything)
+            decisions = trim(self.model, page, scored, repeated_headline(page, teaser_boxes(page, dateline_lines(page, decisions)), title))
+            decisions = self._keep(decisions)
+            decisions = find_evidence(self.model, page, scored.view, decisions, everything=everything)
             about = _about(page, decisions, title)
             if self.settings.repair:
                 about = replace(about, title=mended(about.title), byline=mended(about.byline), site=mended(about.site))
         body_text = "\n\n".join(page.text[d.start : d.end] for d in decisions if d.kept and d.label == "body")
         with self._timed("language"):
             language = detect_language(body_text)
-        verdict = judge(page, decisions, language, self.settings)
+        verdict = judge(page, decisions, language, self.settings, self.model.opinion(scored))
         with self._timed("assemble"):
             damage = find_damage(page, tuple(decisions))
             rejected = verdict.decision == "reject"
@@ -151,17 +151,13 @@ class Cleaner:
             record |= _made_by(self.settings, self.model)
         return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
-    def _decide(self, page: Page, probabilities: Any) -> list[Decision]:
-        """Give each block its likeliest label; but what is surely body stays, however sure the model is of spam too, and makes the verdict unsure."""
+    def _decide(self, page: Page, scored: Scored) -> list[Decision]:
         labels = self.model.labels
-        body = labels.index("body")
-        decisions = []
-        for number, (block, row) in enumerate(zip(page.blocks, probabilities.tolist(), strict=True)):
-            label = labels[max(range(len(row)), key=row.__getitem__)]
-            if label.startswith("spam-") and row[body] >= SURELY_BODY:
-                label = "body"
-            decisions.append(Decision(block.start, block.end, number, label, dict(zip(labels, row, strict=True)), label == "body", "model"))
-        return decisions
+        chosen = decide(self.model, page, scored.probabilities)
+        return [
+            Decision(block.start, block.end, number, label, dict(zip(labels, row, strict=True)), label == "body", "model")
+            for number, (block, row, label) in enumerate(zip(page.blocks, scored.probabilities.tolist(), chosen, strict=True))
+        ]
 
     def _keep(self, decisions: list[Decision]) -> list[Decision]:
         """Apply the user's policy; of a headline's copies only the first is kept."""

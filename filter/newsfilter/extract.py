@@ -14,7 +14,7 @@ import lxml.html
 from lxml import etree
 
 from newsfilter.metadata import host_of, page_metadata
-from newsfilter.records import Block, Damage, Page
+from newsfilter.records import Block, Damage, Inline, Page
 
 # Elements that begin and end a line in a browser's own style sheet. Everything else is inline.
 _LINE = frozenset(
@@ -36,6 +36,7 @@ _ENDS_SENTENCE = re.compile(r"[.!?…:;\"”’»)。！？]\s*$")
 
 HINT_ELEMENTS = 5  # how many elements, from the text upwards, give class and id words; further up they say what kind of page it is
 HINT_WORDS = 24
+MAX_INLINE = 40  # links of a block whose places are kept; a block with more is a list of links
 MAX_DEPTH = 400  # trafilatura and the deep copies it makes recurse; the deepest of the 3,065 development pages has 54
 MAX_ELEMENTS = 60_000  # trafilatura takes 8 s on 200,000 links; the largest of the 3,065 development pages has 15,795
 
@@ -116,9 +117,12 @@ def extract(text: str, *, url: str | None = None, date_search: bool = False) -> 
         damage.append(Damage(0, len(page_text), "extraction-skipped"))
     blocks, start = [], 0
     for words, facts, share in zip(walk.texts, walk.facts, kept, strict=True):
-        frame, hints, linked, outward, tags = facts
+        frame, hints, linked, outward, tags, inline = facts
         size = len(words)
-        blocks.append(Block(start, start + size, frame.path(), frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share))
+        placed = tuple(link._replace(start=link.start + start, end=link.end + start) for link in inline)
+        blocks.append(
+            Block(start, start + size, frame.path(), frame.runs, tags, hints, linked / size, outward / size, frame.hidden, share, placed)
+        )
         frame.runs += 1
         start += size + 1
     return Page(page_text, tuple(blocks), html=True, metadata=metadata, damage=tuple(damage), sentence_words=sentence_words)
@@ -137,9 +141,10 @@ class _Walk:
     def __init__(self, host: str | None) -> None:
         self.host = host
         self.texts: list[str] = []
-        self.facts: list[tuple[_Frame, tuple[str, ...], int, int, tuple[str, ...]]] = []
+        self.facts: list[tuple[_Frame, tuple[str, ...], int, int, tuple[str, ...], tuple[Inline, ...]]] = []
         self.deepest = self.elements = 0
         self._pieces: list[str] = []  # of the run that is being read
+        self._marked: list[tuple[int, _Frame]] = []  # which pieces are links or hidden
         self._linked = self._outward = 0
         self._inner: tuple[str, ...] = ()  # hints of inline elements in the run
         self._stack: list[_Frame] = []
@@ -204,6 +209,8 @@ class _Walk:
     def _add(self, text: str) -> None:
         frame = self._stack[-1]
         self._pieces.append(text)
+        if (frame.link or frame.hidden) and not frame.line:
+            self._marked.append((len(self._pieces) - 1, frame))
         if frame.link:
             size = len(text.strip())
             self._linked += size
@@ -236,10 +243,26 @@ class _Walk:
             size = len(text)
             self.texts.append(text)
             tags = tuple(open_frame.tag for open_frame in stack)
-            self.facts.append((holder, hints[:HINT_WORDS], min(self._linked, size), min(self._outward, size), tags))
+            inline = self._inlines(size, holder) if self._marked else ()
+            self.facts.append((holder, hints[:HINT_WORDS], min(self._linked, size), min(self._outward, size), tags, inline))
         self._pieces.clear()
+        self._marked.clear()
         self._linked = self._outward = 0
         self._inner = ()
+
+    def _inlines(self, size: int, holder: _Frame) -> tuple[Inline, ...]:
+        """Return where the run's links and hidden stretches stand in its collapsed text; () when one of them is all of it."""
+        found: list[Inline] = []
+        for number, frame in self._marked[:MAX_INLINE]:
+            before, piece = "".join(self._pieces[:number]), self._pieces[number]
+            core = " ".join(piece.split())
+            left = " ".join(before.split())
+            gap = bool(left) and (before[-1].isspace() or piece[:1].isspace())
+            hidden = frame.hidden and not holder.hidden
+            if core and len(core) < size and (frame.link or hidden):
+                start = len(left) + gap
+                found.append(Inline(start, start + len(core), frame.link > 0, frame.link > 1, hidden))
+        return tuple(found)
 
 
 @lru_cache(maxsize=100_000)

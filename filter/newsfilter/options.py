@@ -10,6 +10,12 @@ from typing import Any, NoReturn
 from newsfilter.errors import SettingsError
 from newsfilter.settings import Settings, find_settings, read_settings, with_values
 
+SEED = 1
+MANY = {
+    "clean": "sources",
+    "train": "labels",
+    "evaluate": "labels",
+}  # commands that take any number of arguments, and what these are called
 EXIT_HELP = "exit status: 0 all documents accounted for and no more than --max-failed failed; 1 more failed, or the run stopped; 2 wrong usage; 130 interrupted"
 
 
@@ -64,7 +70,81 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explain.add_argument("--json", action="store_true", help="print the record and the body as JSON")
     for command in (clean, explain):
         _add_settings(command)
-    return top, {"clean": clean, "explain": explain}
+    return top, {"clean": clean, "explain": explain, **_add_training(commands)}
+
+
+def _add_training(commands: "argparse._SubParsersAction[Parser]") -> dict[str, Parser]:
+    train = commands.add_parser(
+        "train", help="make a model from labels", description="Make a model from labelled documents, or from rows of text and label."
+    )
+    _add_labels(train)
+    train.add_argument("-o", "--out", type=Path, required=True, metavar="MODEL_DIR", help="folder for the model; made if missing")
+    train.add_argument("--base", metavar="shipped|PATH", help="a model to build on (default: none, the labels are all there is)")
+    train.add_argument("--name", metavar="NAME", help="what the model is called in records (default: the folder's name)")
+    train.add_argument("--overwrite", action="store_true", help="put the model in the place of the one in MODEL_DIR")
+    train.add_argument("--quiet", action="store_true", help="no progress and no card")
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score a model on labels, or hold it against another",
+        description="Score a model on labels, class by class; with --against, tell what it lost.",
+        epilog="exit status: 0 nothing lost; 1 with --against: a class is worse by more than its interval; 2 wrong usage; 130 interrupted",
+    )
+    _add_labels(evaluate)
+    evaluate.add_argument("--model", metavar="shipped|PATH", help="the model to score (default: shipped)")
+    evaluate.add_argument("--against", metavar="shipped|PATH", help="the model that it must not be worse than")
+    evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
+    sample = commands.add_parser(
+        "sample",
+        help="draw from a run what is worth labelling",
+        description="Draw from a run's OUT the blocks that are most worth labelling.",
+    )
+    sample.add_argument("folder", type=Path, metavar="OUT", help="what newsfilter clean wrote to")
+    sample.add_argument("--uncertain", type=_whole(1), default=200, metavar="N", help="blocks to draw at most (default: 200)")
+    sample.add_argument(
+        "-o", "--out", type=Path, default=Path("to_label.jsonl"), metavar="FILE", help="where to write them (default: to_label.jsonl)"
+    )
+    sample.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    for command, drawn in ((train, "the fit"), (evaluate, "the intervals"), (sample, "the draw")):
+        command.add_argument("--seed", type=_whole(0), default=SEED, metavar="N", help=f"seed of {drawn} (default: {SEED})")
+    return {"train": train, "evaluate": evaluate, "sample": sample}
+
+
+def _add_labels(command: Parser) -> None:
+    command.add_argument(
+        "labels",
+        nargs="+",
+        type=Path,
+        metavar="LABELS",
+        help="JSONL of labelled documents or of rows with text and label, CSV of such rows, or a folder of them",
+    )
+    command.add_argument(
+        "--map",
+        dest="mapping",
+        action=_Mapping,
+        type=_renaming,
+        default={},
+        metavar="OLD=NEW",
+        help="take the label OLD of the files for NEW; may be given more than once",
+    )
+
+
+class _Mapping(argparse.Action):
+    """Gathers renamings."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        (old, new), known = values, getattr(namespace, self.dest)
+        if known.get(old, new) != new:
+            parser.error(f"argument {option_string}: {old!r} is to be {known[old]!r} and {new!r}; give it once")
+        setattr(namespace, self.dest, {**known, old: new})
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip() for part in text.rpartition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"{text!r} is no renaming; give OLD=NEW, such as spam=spam-other")
+    return old, new
 
 
 def _add_run_options(clean: Parser) -> None:
@@ -187,10 +267,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options:
         name = options[0].split("=")[0]
         raise UsageError(f"{known.command} knows no option {name}; {_nearest(name, list(commands[known.command]._option_string_actions))}")  # noqa: SLF001 - argparse offers no list
-    if rest and known.command != "clean":
-        raise UsageError(f"{known.command} takes one file, not also {rest[0]}; see newsfilter {known.command} --help")
-    if rest:
-        known.sources += rest  # SRCs behind an option
+    if rest and known.command not in MANY:
+        one = "folder" if known.command == "sample" else "file"
+        raise UsageError(f"{known.command} takes one {one}, not also {rest[0]}; see newsfilter {known.command} --help")
+    if rest:  # SRCs or LABELS behind an option
+        before = getattr(known, MANY[known.command])
+        before += [type(before[0])(argument) for argument in rest]
     return known
 
 

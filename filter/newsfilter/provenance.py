@@ -60,7 +60,7 @@ def assemble(
     for place, number in enumerate(kept):
         decision, start, end = tiles[number]
         following = tiles[kept[place + 1]][0] if place + 1 < len(kept) else None
-        joiner = "" if following is None else " " if following.block == decision.block else JOINER
+        joiner = "" if following is None else JOINER if following.block != decision.block else _inner_joiner(page.text, decision, following)
         own = list(_tile_edits(page.text, decision, start, end, joiner, repair=repair))
         piece = apply(page.text[start:end], start, own)
         parts.append(piece)
@@ -83,6 +83,11 @@ def assemble(
             }
         ]
     return "".join(parts), merged(entries), edits if written else []
+
+
+def _inner_joiner(text: str, left: Decision, right: Decision) -> str:
+    """What stands between two stretches of one block: a space, where the page has one on either side of what was cut out."""
+    return " " if text[left.end : left.end + 1].isspace() or text[right.start - 1 : right.start].isspace() else ""
 
 
 def _tiles(page: Page, decisions: Sequence[Decision]) -> Iterator[tuple[Decision, int, int]]:

@@ -5,7 +5,7 @@ All offsets are code points into ``Page.text``, start inclusive, end exclusive.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 LABELS = (
     "body",
@@ -22,6 +22,9 @@ LABELS = (
     "spam-other",
 )
 """What a block can be, in the order in which the shipped model scores them. ``docs/labels.md`` describes each."""
+
+KINDS = ("article", "advertorial", "link-farm", "listing", "error-page", "paywall-stub", "login-page", "other")
+"""What a document can be as a whole. ``docs/verdicts.md`` says what becomes of each."""
 
 MediaType = Literal["text/plain", "text/html"]
 DecisionName = Literal["accept", "review", "reject"]
@@ -73,6 +76,16 @@ class Decoding:
     replaced: int = 0  # characters that became U+FFFD
 
 
+class Inline(NamedTuple):
+    """A link, or a hidden stretch, inside a block that holds other text too."""
+
+    start: int  # code points into Page.text, inclusive
+    end: int  # exclusive
+    linked: bool
+    outward: bool  # linked to another host
+    hidden: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """One stretch of a page that is judged as a whole."""
@@ -87,6 +100,7 @@ class Block:
     outward: float = 0.0  # share of the characters inside links to another host, 0 to 1
     hidden: bool = False  # by the hidden attribute or an inline style
     kept_share: float = 0.0  # share of its words that trafilatura kept, 0 to 1; 0 for plain text
+    inline: tuple[Inline, ...] = ()  # in order; () for plain text, and where the whole block is one link
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,14 @@ REASONS: dict[str, ReasonKind] = {
     "undecodable": ReasonKind("reject", "more than one character in twenty fits no charset or is a control character", None, "the worst of 3,065 development pages has one in 5,000"),
     "not-an-article": ReasonKind("reject", "there is text but hardly any of it is an article's: a listing, a log-in or error page", None, "the non-article pages of the development data"),
     "mostly-spam": ReasonKind("reject", "of the words that read as prose more than max-spam are spam", "max_spam", "the labelled advertorials; link-word footers below an article do not count"),
+    "advertorial": ReasonKind("reject", "the document as a whole reads like advertising for betting, escorts, loans and the like", None, "the labelled advertorials held out"),
+    "link-farm": ReasonKind("reject", "the document as a whole is links that were put together for search engines", None, "the labelled link farms held out"),
+    "listing": ReasonKind("reject", "the document as a whole is a list of other documents", None, "the listing and collection pages of the development data held out"),
+    "error-page": ReasonKind("reject", "the document as a whole says that there is none", None, "the labelled error pages held out"),
+    "login-page": ReasonKind("reject", "the document as a whole asks who the reader is", None, "the labelled log-in pages held out"),
     "other-language": ReasonKind("reject", "the language is none of lang", "lang", "the user's"),
+    "paywall-stub": ReasonKind("review", "an article's beginning, and then an offer to subscribe", None, "the labelled paywall stubs held out"),
+    "unlike-an-article": ReasonKind("review", "a forum, a product, a service, or nothing that reads like an article, though it is not clear what it is", None, "the other pages of the development data held out"),
     "too-short": ReasonKind("review", "the body has fewer words than min-words", "min_words", "of 1,462 gold bodies of the development data two have fewer"),
     "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "4 of 360 development articles have more"),
     "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "3 of 360 development articles have more"),
@@ -54,8 +61,13 @@ def count_words(text: str) -> int:
     return len(_WORD.findall(_SPACELESS.sub(" ", text))) + spaceless // 2 if spaceless else len(_WORD.findall(text))
 
 
-def judge(page: Page, decisions: Sequence[Decision], language: Language, settings: Settings) -> Verdict:
-    """Give the verdict on one page. The first reason in the order of `REASONS` is the weightiest."""
+def judge(
+    page: Page, decisions: Sequence[Decision], language: Language, settings: Settings, kinds: Sequence[tuple[str, float, float]] = ()
+) -> Verdict:
+    """Give the verdict on one page. The first reason in the order of `REASONS` is the weightiest.
+
+    `kinds`: (kind, probability, limit) of each kind of document that the page may be, `article` among them; see `Model.opinion`.
+    """
     unread = any(damage.code in ("parse-truncated", "extraction-skipped") for damage in page.damage)
     if not page.blocks:
         return Verdict("review", (Reason("unreadable-markup"),)) if unread else Verdict("reject", (Reason("empty"),))
@@ -73,6 +85,7 @@ def judge(page: Page, decisions: Sequence[Decision], language: Language, setting
         reasons.append(Reason("not-an-article", sums.body))
     elif few:
         reasons.append(Reason("too-short", sums.body, settings.min_words))
+    reasons += _kind_reasons(kinds)
     if settings.lang and language.code not in (*settings.lang, "unknown"):
         reasons.append(Reason("other-language", language.code, ",".join(settings.lang)))
     removed_share = round(sums.likely_removed / max(sums.likely, 1), 4)
@@ -89,6 +102,14 @@ def judge(page: Page, decisions: Sequence[Decision], language: Language, setting
         return Verdict("accept")
     rejected = any(REASONS[reason.code].decision == "reject" for reason in reasons)
     return Verdict("reject" if rejected else "review", tuple(reasons))
+
+
+def _kind_reasons(kinds: Sequence[tuple[str, float, float]]) -> list[Reason]:
+    """A kind that is no article and surely there; else that the page is not much like an article."""
+    kind, likely, limit = max(kinds, key=lambda row: row[1], default=("", 0.0, 1.0))
+    if kind in REASONS and likely >= limit:
+        return [Reason(kind, likely, limit)]
+    return [Reason("unlike-an-article", likely, limit) for kind, likely, limit in kinds if kind == "article" and likely < limit]
 
 
 class _Sums:

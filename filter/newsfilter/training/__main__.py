@@ -6,8 +6,8 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 # One thread: on several, sums end in other last digits, and the file in other bytes.
@@ -19,12 +19,15 @@ from newsfilter.features import build_tables
 from newsfilter.records import LABELS, Page
 from newsfilter.training import corpus
 from newsfilter.training.fit import SEED, Hyperparameters, fit
+from newsfilter.training.generator import Templates, read_templates
+from newsfilter.training.glue import GluedPage, glued_pages
 from newsfilter.training.labels import LabelledDocument, read_labelled
 from newsfilter.training.phrases import Bank, read_phrases
 from newsfilter.training.save import save_model
+from newsfilter.training.thresholds import choose_thresholds
 
-INJECTED = 500  # training pages that get spam and widgets put among their paragraphs
-COPIES = 3  # recombinations of each labelled document
+INJECTIONS = 2  # times that spam and widgets are put among the paragraphs of each training page
+COPIES = 2  # recombinations of each labelled document
 
 # A page of ours whose blocks are stored in the manifest, so that a loaded model is checked on markup too.
 _CHECK_HTML = """<html><head><title>Sahilde yeni iskele açıldı</title></head><body><nav><ul class="menu"><li><a href="/">Ana Sayfa</a></li>
@@ -35,20 +38,56 @@ _CHECK_HTML = """<html><head><title>Sahilde yeni iskele açıldı</title></head>
 <footer class="footer">© 2023 Sahil Postası</footer></body></html>"""
 
 
-def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, say: corpus.Say) -> list[corpus.Example]:
-    """Collect all training pages; the sites of the validation part are left out."""
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Pages to learn from, and those of the validation sites."""
+
+    examples: list[corpus.Example]
+    glued: list[GluedPage]
+    validation: list[corpus.Example]
+    validation_glued: list[GluedPage]
+
+
+def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, templates: Mapping[str, Templates], say: corpus.Say) -> Gathered:
+    """Collect all pages. What is mixed into a training page comes from training sites, too."""
     rng = random.Random(SEED)  # noqa: S311 - draws pages, guards nothing
-    documents = [document for document in labelled if not corpus.in_validation(document.site)]
-    html = []
+    html: list[corpus.Example] = []
+    validation: list[corpus.Example] = []
     for source in corpus.PAGE_SETS:
-        html += [example for example in corpus.html_examples(data, source) if not corpus.in_validation(example.site)]
+        for example in corpus.html_examples(data, source):
+            (validation if corpus.in_validation(example.site) else html).append(example)
         say(f"{source}: {len(html):,} pages so far")
-    wardrobe = corpus.make_wardrobe(bank, html, documents)
-    examples = [*html, *(corpus.visible_text_example(example, wardrobe, rng) for example in html)]
-    examples += [corpus.injected_example(example, documents, wardrobe, rng) for example in rng.sample(html, min(INJECTED, len(html)))]
+    # A publisher of the validation part has pages in other sets, too, under its host's name.
+    names = corpus.publisher_names(example.site for example in validation)
+
+    def unseen(site: str) -> bool:
+        return corpus.in_validation(site) or corpus.is_of_publisher(site, names)
+
+    html = [example for example in html if not unseen(example.site)]
+    partly = [example for example in corpus.segment_examples(data) if not unseen(example.site)]
+    others: list[corpus.Example] = []
+    for example in corpus.other_examples(data):
+        if corpus.in_validation(example.site):
+            validation.append(example)
+        elif not unseen(example.site):
+            others.append(example)
+    say(f"{len(html):,} pages, {len(partly):,} of which a part is labelled, {len(others):,} that are no articles")
+    documents = [document for document in labelled if not corpus.in_validation(document.site)]
+    wardrobe = corpus.make_wardrobe(bank, html, documents, templates)
+    pages = [*html, *partly]
+    examples = [*pages, *(corpus.visible_text_example(example, wardrobe, rng) for example in pages)]
+    examples += [corpus.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
     examples += corpus.labelled_examples(documents, wardrobe, rng, COPIES)
-    examples += corpus.turkish_examples(data, documents, wardrobe, rng)
-    return examples
+    turkish = list(corpus.turkish_examples(data, documents, wardrobe, rng))
+    texts = [
+        example for example in examples if example.source.endswith("-text") and example.source.removesuffix("-text") in corpus.PAGE_SETS
+    ]
+    whole = [*html, *rng.sample(texts, len(texts) // 2), *(example for example in turkish if example.source == "ttc")]
+    held_out = [document for document in labelled if corpus.in_validation(document.site)]
+    own_wardrobe = corpus.make_wardrobe(bank, validation, held_out, templates)
+    validation_glued = list(glued_pages([page for page in validation if page.kind == "article"], held_out, own_wardrobe, rng))
+    validation += corpus.labelled_examples(held_out, own_wardrobe, rng, 0)
+    return Gathered([*examples, *others, *turkish], list(glued_pages(whole, documents, wardrobe, rng)), validation, validation_glued)
 
 
 def labelled_report(model: Model, documents: Sequence[LabelledDocument]) -> dict[str, dict[str, float]]:
@@ -79,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="the folder with pages/ and text/")
     parser.add_argument("--labelled", type=Path, default=Path("fixtures/labelled"))
     parser.add_argument("--phrases", type=Path, default=Path("fixtures/phrases"))
+    parser.add_argument("--spam", type=Path, default=Path("fixtures/spam"))
     parser.add_argument("-o", "--out", type=Path, default=Path("models/shipped"))
     parser.add_argument("--name", default="newsfilter-1")
     options = parser.parse_args(argv)
@@ -88,17 +128,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - started:6.0f} s  {line}", file=sys.stderr, flush=True)
 
     labelled = list(read_labelled(options.labelled))
-    examples = gather(options.data, labelled, read_phrases(options.phrases), say)
+    gathered = gather(options.data, labelled, read_phrases(options.phrases), read_templates(options.spam), say)
     tables, hyperparameters = build_tables(), Hyperparameters()
-    fitted = fit(examples, tables, hyperparameters, say)
+    fitted = fit(gathered.examples, gathered.glued, tables, hyperparameters, say)
     held_out = [document for document in labelled if corpus.in_validation(document.site)]
     check: list[Page] = [extract(_CHECK_HTML), *(corpus.as_text(document.blocks[:16])[0] for document in held_out[:3])]
     about = {
         "hyperparameters": asdict(hyperparameters),
-        "training": dict(sorted(Counter(example.source for example in examples).items())),
+        "training": dict(sorted(Counter(example.source for example in gathered.examples).items())),
         "labelled_blocks": sum(len(document.blocks) for document in labelled),
     }
     model = save_model(options.out, options.name, fitted, tables, about, check)
+    fitted = replace(fitted, thresholds=choose_thresholds(model, gathered.validation, gathered.validation_glued))
+    model = save_model(options.out, options.name, fitted, tables, about, check)
+    say(f"thresholds: {fitted.thresholds}")
     report = labelled_report(model, held_out)
     model = save_model(options.out, options.name, fitted, tables, about | {"held_out": report}, check)
     for label, row in report.items():

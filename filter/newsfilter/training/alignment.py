@@ -5,6 +5,7 @@ id words. These are weak labels: on 200 blocks read by hand, 9 in 100 named anot
 """
 
 import re
+from collections.abc import Sequence
 
 from newsfilter.extract import kept_shares
 from newsfilter.metadata import normal_form
@@ -13,6 +14,7 @@ from newsfilter.records import Block, Page
 BODY_SHARE = 0.6  # of a block's words that must stand in the gold text
 LONG = 8  # words from which on a block's agreement with the gold is no accident
 TEASER_WORDS = 4  # mean words of a container's links from which on they are headlines
+SEGMENT_LETTERS = 5  # of a string that a page is known by, from which on it is no accident
 NEAR = 3  # blocks around the long body blocks within which a short agreement counts
 
 _GROUP = re.compile(r".*/(?:table|ul|ol)(?:\[\d+\])?(?=/)")  # the innermost list or table that a path goes through
@@ -65,6 +67,27 @@ def gold_labels(page: Page, gold: str, title: str | None) -> list[str]:
         else:
             labels.append(_furniture(block, text))
     return _one_kind_a_container(page, labels, sizes)
+
+
+def segment_labels(page: Page, must: Sequence[str], must_not: Sequence[str], comments: Sequence[str]) -> list[str]:
+    """Label the blocks that hold a string which an extraction must hold (body), must not hold, or a reader's comment; "" for all others.
+
+    A block that holds strings of two kinds gets no label; a string shorter than five letters says nothing.
+    """
+    texts = [" ".join(page.text_of(block).split()) for block in page.blocks]
+    found: list[set[str]] = [set() for _ in texts]
+    for strings, kind in ((must, "body"), (must_not, "furniture"), (comments, "comment")):
+        for string in strings:
+            wanted = " ".join(string.split())
+            if len(wanted) >= SEGMENT_LETTERS:
+                for kinds, text in zip(found, texts, strict=True):
+                    if wanted in text:
+                        kinds.add(kind)
+    labels = []
+    for kinds, block, text in zip(found, page.blocks, texts, strict=True):
+        kind = kinds.pop() if len(kinds) == 1 else ""
+        labels.append(_furniture(block, text) if kind == "furniture" else kind)
+    return labels
 
 
 def _one_kind_a_container(page: Page, labels: list[str], sizes: list[int]) -> list[str]:

@@ -1,8 +1,8 @@
 """Fit both stages with scikit-learn, and turn what was fitted into the arrays of classifier.py."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +11,30 @@ from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
 
-from newsfilter.classifier import LEAF_UNITS, Linear, Trees, feature_matrix
-from newsfilter.features import MARKUP_BITS, TEXT_BITS, Floats, Tables, markup_rows, page_codes, text_rows
-from newsfilter.records import LABELS
+from newsfilter.classifier import LEAF_UNITS, Linear, Trees, view_page
+from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
+from newsfilter.features import MARKUP_BITS, TEXT_BITS, Floats, Tables, markup_rows, page_codes, spam_profile, text_rows
+from newsfilter.records import KINDS, LABELS
 from newsfilter.training.corpus import FOLDS, Example, Say, fold_of
+from newsfilter.training.glue import GluedPage, is_spam
 
 SEED = 20240619
 MIN_SITES = 2  # an n-gram that fewer sites or documents use says more about them than about its label
 NAVIGATION_SHARE = 0.4  # of the navigation blocks that the trees learn from: half of all blocks are menus
 REST_SHARE = (
-    0.25  # of the real pages' blocks of other labels that a kind of furniture is told from; with all, fitting takes three times as long
+    0.15  # of the real pages' blocks of other labels that a kind of furniture is told from; with all, fitting takes three times as long
 )
 WRITTEN = frozenset(("labelled", "ttc", "spam"))  # sources whose every block was written or chosen as an example
 DEPTH, LEAVES = 6, 40
+BINS, BIN_ROWS = 255, 200_000  # bins of a feature, and rows that they are made from
+KIND_LEAF = 10  # pages that a leaf of the trees for kinds of document needs: there are some dozens of each rare kind
+NEVER = -20.0  # log odds of a label that has no examples
 MUTED_SHARE = 0.25  # of the pages whose words are hidden from stage two, so that it can do without them in languages that nobody taught it
+
+_ONE_LEAF = np.array(
+    [(True, 0, 0.0, 0, 0, 0.0)],
+    [("is_leaf", "?"), ("feature_idx", "i8"), ("num_threshold", "f8"), ("left", "i8"), ("right", "i8"), ("value", "f8")],
+)
 
 Tree = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float64]]  # features, thresholds, leaves
 
@@ -33,8 +43,11 @@ Tree = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.floa
 class Hyperparameters:
     """What was chosen on the validation part: docs/decisions/0007."""
 
-    body_rounds: int = 130  # the label that decides what is kept gets more trees than the kinds of furniture
-    rounds: int = 45
+    context_rounds: int = 110
+    body_rounds: int = 100  # the label that decides what is kept gets more trees than the kinds of furniture
+    rounds: int = 35
+    cut_rounds: int = 60
+    kind_rounds: int = 60
     learning_rate: float = 0.15
     min_leaf: int = 80
     l2: float = 10.0
@@ -46,9 +59,9 @@ def text_design(examples: Sequence[Example], tables: Tables) -> sp.csr_matrix:
     """Return the hashed n-gram counts of all blocks, (n_blocks, 2**TEXT_BITS), each row divided by the root of its n-grams."""
     row_parts, column_parts, offset = [], [], 0
     for example in examples:
-        for rows, blocks in text_rows(page_codes(example.page, tables)):
-            column_parts.append(rows.astype(np.int32))
-            row_parts.append((blocks + offset).astype(np.int32))
+        for kind in text_rows(page_codes(example.page, tables)):
+            column_parts.append(kind.rows.astype(np.int32))
+            row_parts.append((kind.blocks + offset).astype(np.int32))
         offset += len(example.page.blocks)
     rows, columns = np.concatenate(row_parts), np.concatenate(column_parts)
     counts = np.maximum(np.bincount(rows, minlength=offset), 1)
@@ -80,42 +93,89 @@ def drop_rare(design: sp.csr_matrix, sites: npt.NDArray[np.int64]) -> sp.csr_mat
     return (design @ sp.diags((spread >= MIN_SITES).astype(np.float64))).tocsr()
 
 
-def fit_linear(design: sp.csr_matrix, targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], alpha: float) -> Linear:
-    """Fit one logistic regression a label against the rest, and round its weights to eight bits."""
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """A matrix as the numbers of bins, and the bins' upper edges.
 
-    def one(label: int) -> SGDClassifier:
+    Trees split between bins in any case. Scikit-learn bins weighted rows by a weighted percentile for each edge, which took nine tenths of the
+    time of a fit; these bins hold as many rows each, whatever they weigh.
+    """
+
+    numbers: npt.NDArray[np.uint8]  # (n_rows, n_features)
+    edges: list[Floats]  # of each feature, ascending: a value is in bin k if it is at most edges[k] and more than edges[k - 1]
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> "Binned":
+        """Return a part of the rows."""
+        return Binned(self.numbers[chosen], self.edges)
+
+
+def binned(matrix: Floats) -> Binned:
+    """Put each feature's values into at most `BINS` bins."""
+    drawn = matrix if len(matrix) <= BIN_ROWS else matrix[np.random.default_rng(SEED).choice(len(matrix), BIN_ROWS, replace=False)]
+    numbers, edges = np.empty(matrix.shape, np.uint8), []
+    for feature in range(matrix.shape[1]):
+        values = np.unique(drawn[:, feature])
+        if len(values) <= BINS:
+            found = (values[:-1] + values[1:]) / 2
+        else:
+            found = np.unique(np.percentile(drawn[:, feature], np.linspace(0, 100, BINS + 1)[1:-1], method="midpoint"))
+        own = found.astype(np.float32)
+        edges.append(own)
+        numbers[:, feature] = np.searchsorted(own, matrix[:, feature], side="left")
+    return Binned(numbers, edges)
+
+
+def fit_linear(
+    design: sp.csr_matrix, targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], alpha: float, n_labels: int
+) -> Linear:
+    """Fit one logistic regression a label against the rest, and round its weights to eight bits. A label without examples never scores."""
+
+    def one(label: int) -> tuple[npt.NDArray[np.float64], float]:
+        if not (targets == label).any():
+            return np.zeros(design.shape[1]), NEVER
         model = SGDClassifier(loss="log_loss", alpha=alpha, max_iter=6, tol=None, average=True, random_state=SEED, n_jobs=1)
-        return model.fit(design, targets == label, sample_weight=weights)
+        model.fit(design, targets == label, sample_weight=weights)
+        return model.coef_[0], float(model.intercept_[0])
 
     # Threads: the fits are independent, each by itself on one, and leave the interpreter's lock.
-    models = Parallel(n_jobs=-1, prefer="threads")(delayed(one)(label) for label in range(len(LABELS)))
-    matrix, biases = np.stack([model.coef_[0] for model in models], axis=1), [float(model.intercept_[0]) for model in models]
+    models = Parallel(n_jobs=-1, prefer="threads")(delayed(one)(label) for label in range(n_labels))
+    matrix, biases = np.stack([weights for weights, _ in models], axis=1), [bias for _, bias in models]
     # The largest thousandth is clipped: eight bits are better spent on the others.
     scale = np.array([max(np.quantile(np.abs(column[column != 0]), 0.999) if column.any() else 1.0, 1e-9) for column in matrix.T]) / 127
     quantised = np.clip(np.round(matrix / scale), -127, 127).astype(np.int8)
     return Linear(quantised, np.round(scale, 8), np.round(np.array(biases), 4))
 
 
-def fit_trees(
-    matrix: Floats,
-    targets: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float64],
-    written: npt.NDArray[np.bool_],
-    settings: Hyperparameters,
-    say: Say,
-) -> Trees:
-    """Fit one gradient-boosted forest a label against the rest. `written`: the blocks of clean and labelled texts, all of which count."""
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What the label trees learn from."""
+
+    matrix: Binned  # (n_blocks, n_features)
+    targets: npt.NDArray[np.int64]  # (n_blocks,)
+    weights: npt.NDArray[np.float64]  # (n_blocks,)
+    written: npt.NDArray[np.bool_]  # (n_blocks,) the blocks of clean and labelled texts, all of which count
+
+
+def fit_trees(blocks: Blocks, settings: Hyperparameters, labels: Sequence[str], say: Say) -> Trees:
+    """Fit one gradient-boosted forest a label against the rest."""
     fits = Parallel(n_jobs=-1, return_as="generator", inner_max_num_threads=1)(
-        delayed(_forest)(matrix, targets == label, weights, settings, rest=None if name == "body" else written)
-        for label, name in enumerate(LABELS)
-    )
+        delayed(_forest)(
+            blocks.matrix, blocks.targets == label, blocks.weights, settings, settings.body_rounds if name == "body" else settings.rounds,
+            rest=None if name == "body" else blocks.written,
+        )
+        for label, name in enumerate(labels)
+    )  # fmt: skip
     parts: list[Tree] = []
     owners, bases = [], []
     for label, (base, trees) in enumerate(fits):
         bases.append(base)
         parts += trees
         owners += [label] * len(trees)
-        say(f"  trees for {LABELS[label]}: {int((targets == label).sum()):,} blocks")
+        say(f"  trees for {labels[label]}: {int((blocks.targets == label).sum()):,} blocks")
+    return _packed(parts, owners, bases)
+
+
+def _packed(parts: Sequence[Tree], owners: Sequence[int], bases: Sequence[float]) -> Trees:
     features, thresholds, leaves = (np.stack(part) for part in zip(*parts, strict=True))
     return Trees(
         features, thresholds, np.round(leaves * LEAF_UNITS).astype(np.int64), np.array(owners, np.int16), np.round(np.array(bases), 5)
@@ -123,32 +183,37 @@ def fit_trees(
 
 
 def _forest(
-    matrix: Floats,
+    matrix: Binned,
     targets: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64],
     settings: Hyperparameters,
+    rounds: int,
     *,
     rest: npt.NDArray[np.bool_] | None,
 ) -> tuple[float, list[Tree]]:
     """Fit one label against the rest: with `rest`, against those blocks and a share of the others, which is weighted up to make up for it."""
+    if not targets.any():
+        return NEVER, [complete_tree(_ONE_LEAF, [])]
     if rest is not None:
         always = targets | rest
         chosen = always | (np.random.default_rng(SEED).random(len(targets)) < REST_SHARE)
         weights = np.where(always, weights, weights / REST_SHARE)[chosen]
-        matrix, targets = matrix[chosen], targets[chosen]
-    rounds = settings.body_rounds if rest is None else settings.rounds
+        matrix, targets = matrix.rows(chosen), targets[chosen]
     model = HistGradientBoostingClassifier(
-        max_iter=rounds, learning_rate=settings.learning_rate, max_depth=DEPTH, max_leaf_nodes=LEAVES, min_samples_leaf=settings.min_leaf,
-        l2_regularization=settings.l2, early_stopping=False, random_state=SEED,
+        max_iter=rounds, learning_rate=settings.learning_rate, max_depth=DEPTH, max_leaf_nodes=LEAVES,
+        min_samples_leaf=min(settings.min_leaf, max(len(targets) // 100, 5)), l2_regularization=settings.l2, early_stopping=False, random_state=SEED,
     )  # fmt: skip
-    model.fit(matrix, targets, sample_weight=weights)
+    model.fit(matrix.numbers, targets, sample_weight=weights)
     # scikit-learn has no public way to a fitted tree's nodes; a test holds these two names to their meaning.
     base = float(model._baseline_prediction.ravel()[0])  # noqa: SLF001
-    return base, [complete_tree(iteration[0].nodes) for iteration in model._predictors]  # noqa: SLF001
+    return base, [complete_tree(iteration[0].nodes, matrix.edges) for iteration in model._predictors]  # noqa: SLF001
 
 
-def complete_tree(nodes: npt.NDArray[np.void]) -> Tree:
-    """Spread scikit-learn's node table over a complete tree: an early leaf's value goes to every leaf below it."""
+def complete_tree(nodes: npt.NDArray[np.void], edges: Sequence[Floats]) -> Tree:
+    """Spread scikit-learn's node table over a complete tree: an early leaf's value goes to every leaf below it.
+
+    Its thresholds lie between two bins' numbers; in the tree stands the edge between the bins.
+    """
     feature = np.zeros((1 << DEPTH) - 1, np.int64)
     threshold = np.full((1 << DEPTH) - 1, np.inf, np.float32)
     leaf = np.zeros(1 << DEPTH, np.float64)
@@ -160,7 +225,8 @@ def complete_tree(nodes: npt.NDArray[np.void]) -> Tree:
             place(node, 2 * at + 1, level + 1)
             place(node, 2 * at + 2, level + 1)
         else:
-            feature[at], threshold[at] = nodes[node]["feature_idx"], np.float32(nodes[node]["num_threshold"])
+            feature[at] = nodes[node]["feature_idx"]
+            threshold[at] = edges[feature[at]][int(nodes[node]["num_threshold"])]
             place(int(nodes[node]["left"]), 2 * at + 1, level + 1)
             place(int(nodes[node]["right"]), 2 * at + 2, level + 1)
 
@@ -175,38 +241,104 @@ def repetition_weights(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
     return np.array([seen[key] ** -0.5 for key in keys])
 
 
-def thinned(targets: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def thinned(targets: npt.NDArray[np.int64], navigation: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Choose the blocks that the trees learn from: all, but of navigation, half of all blocks, a share (weighted up to make up for it)."""
-    kept: npt.NDArray[np.bool_] = (targets != LABELS.index("navigation")) | (rng.random(len(targets)) < NAVIGATION_SHARE)
+    kept: npt.NDArray[np.bool_] = (targets != navigation) | (rng.random(len(targets)) < NAVIGATION_SHARE)
     return kept
+
+
+def cut_design(
+    glued: Iterable[tuple[GluedPage, Linear]], tables: Tables, labels: tuple[str, ...]
+) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Return the features of all pieces, which of them are spam, and their weights; each page with the text weights that have not seen it."""
+    matrices, spam, weights = [], [], []
+    for item, text in glued:
+        codes = page_codes(item.page, tables)
+        profile = spam_profile(text_rows(codes), text.margins(labels), len(codes.kinds))
+        pieces = [
+            (number, block_pieces(item.page, block, codes, profile))
+            for number, block in enumerate(item.page.blocks)
+            if block.end - block.start >= MIN_CHARACTERS
+        ]
+        if not pieces:
+            continue
+        matrices.append(piece_matrix(item.page, codes, profile, pieces))
+        spam += [is_spam(piece.start, piece.end, item.spam) for _, block in pieces for piece in block]
+        weights += [item.weight for _, block in pieces for _ in block]
+    return np.concatenate(matrices), np.array(spam), np.array(weights, np.float64)
+
+
+def fit_cut(glued: Sequence[tuple[GluedPage, Linear]], tables: Tables, labels: tuple[str, ...], settings: Hyperparameters) -> Trees:
+    """Fit the trees that say which piece of a block is spam; without examples, trees that never do."""
+    if not glued:
+        return _packed([complete_tree(_ONE_LEAF, [])], [0], [NEVER])
+    matrix, spam, weights = cut_design(glued, tables, labels)
+    base, trees = _forest(binned(matrix), spam, weights, settings, settings.cut_rounds, rest=None)
+    return _packed(trees, [0] * len(trees), [base])
+
+
+def fit_kinds(summaries: Floats, examples: Sequence[Example], settings: Hyperparameters) -> Trees:
+    """Fit one forest a kind of document against the rest, on the summaries of pages, (n_pages, n_summary_features).
+
+    Kinds that are rare in the training pages are weighted up, since how rare they are in a dump is not known.
+    """
+    kinds = np.array([example.kind for example in examples])
+    chosen = kinds != ""
+    counts = Counter(kinds[chosen].tolist())
+    weights = np.array([(len(kinds) / counts[kind]) ** 0.5 for kind in kinds[chosen].tolist()])
+    rare = replace(settings, min_leaf=KIND_LEAF, learning_rate=0.1)
+    pages = binned(summaries[chosen])
+    parts: list[Tree] = []
+    owners, bases = [], []
+    for number, kind in enumerate(KINDS):
+        base, trees = _forest(pages, kinds[chosen] == kind, weights, rare, settings.kind_rounds, rest=None)
+        parts += trees
+        owners += [number] * len(trees)
+        bases.append(base)
+    return _packed(parts, owners, bases)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """Everything that a model file holds."""
 
+    labels: tuple[str, ...]
     text: Linear
     markup: Linear
+    context: Trees
     trees: Trees
+    cut: Trees
+    kind: Trees
+    summary_features: int
+    context_features: tuple[str, ...]
     features: tuple[str, ...]
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # label, or "cut" -> probability from which on it is believed
 
 
-def fit(examples: Sequence[Example], tables: Tables, settings: Hyperparameters, say: Say) -> Fitted:
-    """Fit both stages on labelled pages.
+def fit(
+    examples: Sequence[Example],
+    glued: Sequence[GluedPage],
+    tables: Tables,
+    settings: Hyperparameters,
+    say: Say,
+    labels: tuple[str, ...] = LABELS,
+) -> Fitted:
+    """Fit all stages on labelled pages, and the trees that judge a block's pieces on `glued`.
 
-    Stage two sees, of each page, the scores that a stage one gives it that has not seen its site, as it will be in use.
+    Each stage sees, of each page, the scores that the stages before give it when they have not seen its site, as it will be in use.
     """
     rng = np.random.default_rng(SEED)
     sizes = np.array([len(example.page.blocks) for example in examples])
-    targets = np.concatenate([[LABELS.index(label) if label else -1 for label in example.labels] for example in examples]).astype(np.int64)
+    targets = np.concatenate([[labels.index(label) if label else -1 for label in example.labels] for example in examples]).astype(np.int64)
     site_number = {site: number for number, site in enumerate(dict.fromkeys(example.site for example in examples))}
     sites = np.repeat([site_number[example.site] for example in examples], sizes)
     weights = np.repeat([example.weight for example in examples], sizes).astype(np.float64)
-    folds = np.repeat([fold_of(example.site) for example in examples], sizes)
+    page_folds = np.array([fold_of(example.site) for example in examples])
+    folds = np.repeat(page_folds, sizes)
     weights *= repetition_weights(examples)
     known = targets >= 0
-    drawn = known & thinned(targets, rng)
-    weights_drawn = np.where(targets == LABELS.index("navigation"), weights / NAVIGATION_SHARE, weights)
+    drawn = known & thinned(targets, labels.index("navigation"), rng)
+    weights_drawn = np.where(targets == labels.index("navigation"), weights / NAVIGATION_SHARE, weights)
     say(f"{len(examples):,} pages, {len(targets):,} blocks, {len(site_number):,} sites")
     text, markup = drop_rare(text_design(examples, tables), sites), drop_rare(markup_design(examples), sites)
     html = np.repeat([example.page.html for example in examples], sizes)
@@ -215,21 +347,45 @@ def fit(examples: Sequence[Example], tables: Tables, settings: Hyperparameters, 
     def stage_one(chosen: npt.NDArray[np.bool_]) -> tuple[Linear, Linear]:
         with_markup = chosen & html
         return (
-            fit_linear(text[chosen], targets[chosen], weights[chosen], settings.text_alpha),
-            fit_linear(markup[with_markup], targets[with_markup], weights[with_markup], settings.markup_alpha),
+            fit_linear(text[chosen], targets[chosen], weights[chosen], settings.text_alpha, len(labels)),
+            fit_linear(markup[with_markup], targets[with_markup], weights[with_markup], settings.markup_alpha, len(labels)),
         )
 
     final = stage_one(known)
-    say("stage one fitted")
+    say("text and markup weights fitted")
     held_out = [stage_one(known & (folds != fold)) for fold in range(FOLDS)]
-    say("stage one fitted without each fold")
+    say("the same without each fold")
+    cut = fit_cut([(page, held_out[fold_of(page.site)][0]) for page in glued], tables, labels, settings)
+    say(f"trees for the pieces of a block fitted on {len(glued):,} pages")
     muted = rng.random(len(examples)) < MUTED_SHARE
-    matrices, names = [], [""]
-    starts = np.concatenate(([0], np.cumsum(sizes)))
-    for number, example in enumerate(examples):
-        fold_text, fold_markup = held_out[folds[starts[number]]]
-        names, matrix = feature_matrix(example.page, tables, fold_text, fold_markup, LABELS, mute_text=bool(muted[number]))
-        matrices.append(matrix)
-    say(f"{len(names)} features computed")
-    trees = fit_trees(np.concatenate(matrices)[drawn], targets[drawn], weights_drawn[drawn], written[drawn], settings, say)
-    return Fitted(*final, trees, tuple(names))
+    views = []
+    for example, fold, mute in zip(examples, page_folds, muted, strict=True):
+        text_weights, markup_weights = held_out[fold]
+        views.append(view_page(example.page, tables, text_weights, markup_weights, labels, mute_text=bool(mute)))
+    matrix = np.concatenate([view.matrix for view in views])
+    say(f"{matrix.shape[1]} features computed")
+
+    numbered = binned(matrix)
+
+    def context_trees(chosen: npt.NDArray[np.bool_]) -> Trees:
+        is_body = targets[chosen] == labels.index("body")
+        base, trees = _forest(numbered.rows(chosen), is_body, weights_drawn[chosen], settings, settings.context_rounds, rest=None)
+        return _packed(trees, [0] * len(trees), [base])
+
+    chosen_of = [drawn & (folds != fold) for fold in range(FOLDS)]
+    *without, context = Parallel(n_jobs=-1, prefer="threads")(delayed(context_trees)(chosen) for chosen in (*chosen_of, drawn))
+    say("context trees fitted")
+    surroundings, summaries, names = [], [], [""]
+    for view, fold in zip(views, page_folds, strict=True):
+        body = without[fold].scores(view.matrix)[:, 0]
+        names, found = view.sequence(body)
+        surroundings.append(found)
+        summaries.append(view.summary(body))
+    kind = fit_kinds(np.stack(summaries), examples, settings)
+    say("trees for the kinds of document fitted")
+    context_features = tuple(views[0].names)
+    around = binned(np.concatenate(surroundings)[drawn])
+    whole = Binned(np.hstack([numbered.numbers[drawn], around.numbers]), [*numbered.edges, *around.edges])
+    say(f"{len(names)} features of the surroundings computed")
+    trees = fit_trees(Blocks(whole, targets[drawn], weights_drawn[drawn], written[drawn]), settings, labels, say)
+    return Fitted(labels, *final, context, trees, cut, kind, len(summaries[0]), context_features, (*context_features, *names))

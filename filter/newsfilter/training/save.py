@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from newsfilter.classifier import FORMAT, MANIFEST_FILE, MODEL_FILE, Model, load_model
+from newsfilter.classifier import FACTS, FORMAT, MANIFEST_FILE, MODEL_FILE, Model, load_model
 from newsfilter.features import FEATURE_VERSION, Tables
-from newsfilter.records import LABELS, Block, Page
+from newsfilter.records import Block, Page
 from newsfilter.training.fit import Fitted
 
 CHECK_BLOCKS = 32
@@ -30,14 +31,32 @@ def save_model(folder: Path, name: str, fitted: Fitted, tables: Tables, about: d
     check
         Pages of which the first `CHECK_BLOCKS` blocks are stored with their probabilities.
     """
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "fold": tables.fold, "kind": tables.kind,
         "text_weights": fitted.text.weights, "text_scale": fitted.text.scale, "text_bias": fitted.text.bias,
         "markup_weights": fitted.markup.weights, "markup_scale": fitted.markup.scale, "markup_bias": fitted.markup.bias,
-        "tree_feature": fitted.trees.feature.astype(np.int16), "tree_threshold": fitted.trees.threshold, "tree_leaf": fitted.trees.leaf.astype(np.int32),
-        "tree_label": fitted.trees.label.astype(np.int16), "tree_base": fitted.trees.base,
     }  # fmt: skip
-    raw = archive(arrays)
+    for forest, trees in (("context", fitted.context), ("tree", fitted.trees), ("cut", fitted.cut), ("kind", fitted.kind)):
+        arrays |= {
+            f"{forest}_feature": trees.feature.astype(np.int16), f"{forest}_threshold": trees.threshold, f"{forest}_leaf": trees.leaf.astype(np.int32),
+            f"{forest}_label": trees.label.astype(np.int16), f"{forest}_base": trees.base,
+        }  # fmt: skip
+    facts = {
+        "labels": list(fitted.labels),
+        "context_features": list(fitted.context_features),
+        "features": list(fitted.features),
+        "summary_features": fitted.summary_features,
+        "thresholds": dict(fitted.thresholds),
+    }
+    return write_model(folder, name, arrays, facts, about, check)
+
+
+def write_model(
+    folder: Path, name: str, arrays: dict[str, npt.NDArray[Any]], facts: dict[str, Any], about: dict[str, Any], check: Sequence[Page]
+) -> Model:
+    """Write a model folder and read it back. `facts` goes into the arrays, so that their digest covers it, and into the manifest, to be read."""
+    stored = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    raw = archive(arrays | {FACTS: np.frombuffer(stored, np.uint8)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(raw)
     manifest = {
@@ -45,10 +64,9 @@ def save_model(folder: Path, name: str, fitted: Fitted, tables: Tables, about: d
         "name": name,
         "sha256": hashlib.sha256(raw).hexdigest(),
         "feature_version": FEATURE_VERSION,
-        "labels": list(LABELS),
         "software": {package: installed.version(package) for package in ("scikit-learn", "numpy", "scipy", "trafilatura", "lxml")},
         **about,
-        "features": list(fitted.features),
+        **facts,
         "check": [],
     }
     _write(folder, manifest)

@@ -8,8 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from statistics import mean
+from typing import Any
 
 import lxml.html
+import numpy as np
+import numpy.typing as npt
 
 _WORD = re.compile(r"\w+")
 _LINE_ELEMENTS = frozenset(
@@ -67,3 +70,23 @@ def visible_text(html: str) -> str:
         todo.extend(reversed(item))
         todo.append(edge + (item.text or ""))
     return "\n".join(line for raw in "".join(pieces).split("\n") if (line := " ".join(raw.split())))
+
+
+def calibration_error(probabilities: npt.NDArray[np.floating[Any]], right: npt.NDArray[np.bool_], bins: int = 15) -> float:
+    """Return the expected calibration error over bins of equal mass, 0 to 1; 0 for no blocks.
+
+    Parameters
+    ----------
+    probabilities, right
+        (n_blocks,) what the model gave its likeliest label, and whether that is the right one.
+    bins
+        How many; equal probabilities may fall into two.
+
+    Examples
+    --------
+    >>> round(calibration_error(np.array([0.9, 0.9, 0.5, 0.5]), np.array([True, True, True, False]), bins=2), 3)
+    0.05
+    """
+    order = np.argsort(probabilities, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if part.size]
+    return float(sum(abs(probabilities[part].mean() - right[part].mean()) * part.size for part in parts) / max(order.size, 1))

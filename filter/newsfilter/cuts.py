@@ -1,0 +1,186 @@
+"""Where a block can be cut, and what its pieces look like: so that spam glued to an honest paragraph goes, and the paragraph stays.
+
+Sentences are taken apart, and links and hidden stretches. A piece is judged by its own words, and by how they differ from the rest of the
+block and of the page: an article about betting speaks of betting throughout.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from newsfilter.features import DIGIT, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes, Profile
+from newsfilter.records import Block, Page
+
+Span = tuple[int, int]
+
+MIN_CHARACTERS = 40  # of a block that is looked into
+MIN_WORDS = 4  # of a sentence that a phrase is cut out of
+PHRASE_SUM = 500  # hundredths of score that the words of a phrase must have together
+WHOLE_SHARE = 0.85  # of a sentence's characters, from which on its phrase is the sentence
+MAX_PIECES = 200  # of a block; one with more is a list, or no prose
+_SENTENCE = re.compile(
+    r"[.!?…]+[\"”’»'\)\]]*(?=\s)"  # an end that white space follows
+    r"|[。！？｡]+[」』”’\)]*"  # scripts that put none behind it
+    r"|[؟।۔]+"
+    r"|\s[|•►▶→👉✅⭐]+(?=\s)"  # what spammers put between a text and a link
+    r"|\s(?=(?:https?://|www\.)\S)"
+    r"|\n"
+)
+_INITIAL = re.compile(r"(?:^|[\s.(])\w{1,2}\.$")  # "M. Kaya", "Dr. Ada": no end of a sentence
+SPACES = " \t\r\n\v\f\xa0\u2028\u2029\u3000"
+_ADDRESS = re.compile(
+    r"https?://|www\.|\b[\w-]{3,}\.(?:com|net|org|info|bet|casino|club|vip|xyz|top|site|online|live|pro|co|me|io|biz|shop|win)\b",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"[^\W\d_]{3,}\d{2,}")  # a brand with a number
+CUT_FEATURES = (
+    "margin", "over_block", "over_page", "page_margin", "rest_of_block", "characters", "share_of_block", "from_start", "from_end", "pieces",
+    "capitals", "digits", "ends_sentence", "starts_small", "before_ends_sentence", "linked", "outward", "hidden", "inline", "address", "numbered",
+    "evasions", "html", "largest_margin_of_page", "phrase",
+)  # fmt: skip
+
+
+def sentence_spans(text: str) -> list[Span]:
+    """Cut a text behind its sentences.
+
+    >>> [text[a:b] for text in ["Yol açıldı. M. Kaya geldi. www.x.bet giriş"] for a, b in sentence_spans(text)]
+    ['Yol açıldı.', 'M. Kaya geldi.', 'www.x.bet giriş']
+    """
+    return cut_at(text, _sentence_ends(text))
+
+
+def _sentence_ends(text: str) -> list[int]:
+    return [match.end() for match in _SENTENCE.finditer(text) if not _INITIAL.search(text, max(0, match.end() - 5), match.end())]
+
+
+def cut_at(text: str, places: Sequence[int]) -> list[Span]:
+    """Cut a text at the given places; white space at the edges of the pieces belongs to none, empty pieces are left out."""
+    result = []
+    borders = sorted(set(places))
+    for start, end in zip([0, *borders], [*borders, len(text)], strict=True):
+        piece = text[start:end]
+        core = piece.strip(SPACES)
+        if core:
+            offset = piece.index(core)
+            result.append((start + offset, start + offset + len(core)))
+    return result
+
+
+class Piece(NamedTuple):
+    """A stretch of a block."""
+
+    start: int  # code points into Page.text, inclusive
+    end: int  # exclusive
+    phrase: bool  # cut out of a sentence by its words alone
+
+
+def block_pieces(page: Page, block: Block, codes: PageCodes, profile: Profile) -> list[Piece]:
+    """Cut a block behind its sentences, around its outward links and hidden stretches, and around the words of a sentence that speak most for spam."""
+    text = page.text_of(block)
+    places = _sentence_ends(text)
+    for inline in block.inline:
+        if inline.outward or inline.hidden:
+            places += [inline.start - block.start, inline.end - block.start]
+    pieces = []
+    for start, end in cut_at(text, places)[:MAX_PIECES]:
+        piece = Piece(block.start + start, block.start + end, phrase=False)
+        inner = _phrase(codes, profile, piece)
+        if inner is None:
+            pieces.append(piece)
+            continue
+        cuts = cut_at(page.text[piece.start : piece.end], [inner[0] - piece.start, inner[1] - piece.start])
+        pieces += [Piece(piece.start + a, piece.start + b, piece.start + a >= inner[0] and piece.start + b <= inner[1]) for a, b in cuts]
+    if pieces:  # what was too much to be cut stays with the last piece
+        pieces[-1] = pieces[-1]._replace(end=block.start + len(text.rstrip(SPACES)))
+    return pieces
+
+
+def _phrase(codes: PageCodes, profile: Profile, piece: Piece) -> Span | None:
+    """Find the run of words with the largest sum of margins; None when it is small, or the piece as a whole."""
+    start, end = _in_codes(codes, np.array([piece.start, piece.end])).tolist()
+    first, last = np.searchsorted(codes.word_starts, [start, end]).tolist()
+    borders = codes.word_starts[first:last]
+    if len(borders) < MIN_WORDS:  # a script without spaces: any character may begin a word
+        if end - start < 4 * MIN_WORDS or not (codes.kinds[start:end] == SPACELESS).any():
+            return None
+        borders = np.arange(start, end)
+    sums = profile.sums[np.append(borders, end)]
+    lowest = np.minimum.accumulate(sums)
+    stop = int((sums - lowest).argmax())
+    begin = int(sums[: stop + 1].argmin())
+    covered = int(borders[stop] if stop < len(borders) else end) - int(borders[begin])
+    if sums[stop] - sums[begin] < PHRASE_SUM or covered > WHOLE_SHARE * (end - start):
+        return None
+    raw = codes.positions
+    left, right = int(borders[begin]), int(borders[stop] if stop < len(borders) else end)
+    return (left, right) if raw is None else (int(raw[left]), int(raw[right]) if right < len(raw) else piece.end)
+
+
+def piece_matrix(page: Page, codes: PageCodes, profile: Profile, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> Floats:
+    """Compute the features of pieces.
+
+    Parameters
+    ----------
+    pieces
+        (block number, its pieces) of every block that is looked into; all that stays of the page should be.
+
+    Returns
+    -------
+    (n_pieces, len(CUT_FEATURES))
+    """
+    spans = [piece for _, block_pieces in pieces for piece in block_pieces]
+    sizes = np.array([len(block_pieces) for _, block_pieces in pieces])
+    raw_starts, raw_ends = np.array([piece.start for piece in spans], np.int64), np.array([piece.end for piece in spans], np.int64)
+    starts, ends = _in_codes(codes, raw_starts), _in_codes(codes, raw_ends)
+    firsts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    lasts = np.cumsum(sizes) - 1
+    owner = np.repeat(np.arange(len(pieces)), sizes)
+    place = np.arange(len(spans)) - firsts[owner]
+    margin = profile.margins(starts, ends)
+    block_start, block_end = starts[firsts][owner], ends[lasts][owner]
+    inside = profile.sums[block_end] - profile.sums[block_start] - (profile.sums[ends] - profile.sums[starts])
+    number = profile.counts[block_end] - profile.counts[block_start] - (profile.counts[ends] - profile.counts[starts])
+    rest = np.round(inside / np.sqrt(np.maximum(number, 1)) / 100, 2)
+    page_margin = float(np.median(margin)) if len(margin) else 0.0
+    characters = np.maximum(ends - starts, 1)
+    digits, capitals, letters = (_count(codes, starts, ends, kinds) for kinds in ((DIGIT,), (UPPER,), (LOWER, UPPER, SPACELESS)))
+    kinds = np.append(codes.kinds, 0)
+    stops = kinds[np.maximum(ends - 1, 0)] == STOP
+    texts = [page.text[piece.start : piece.end] for piece in spans]
+    linked, outward, hidden, inline = _inline_shares(page, pieces)
+    columns = (
+        margin, margin - rest, margin - page_margin, np.full(len(spans), page_margin), rest, characters,
+        characters / np.maximum(block_end - block_start, 1), place, sizes[owner] - 1 - place, sizes[owner],
+        capitals / np.maximum(letters, 1), digits / characters, stops, kinds[starts] == LOWER,
+        np.where(place > 0, np.concatenate(([False], stops[:-1])), True), linked, outward, hidden, inline,
+        [_ADDRESS.search(text) is not None for text in texts], [_NUMBERED.search(text) is not None for text in texts],
+        codes.evasions[[number for number, _ in pieces]][owner] / characters, np.full(len(spans), page.html),
+        np.full(len(spans), margin.max(initial=-99.0)), [piece.phrase for piece in spans],
+    )  # fmt: skip
+    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1).astype(np.float32)
+
+
+def _in_codes(codes: PageCodes, places: Ints) -> Ints:
+    return places if codes.positions is None else np.searchsorted(codes.positions, places)
+
+
+def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -> Ints:
+    running = np.concatenate(([0], np.cumsum(np.isin(codes.kinds, kinds))))
+    return running[ends] - running[starts]
+
+
+def _inline_shares(page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Of each piece: the shares that are linked, linked to another host, hidden; and whether it is just one inline stretch."""
+    linked, outward, hidden, whole = [], [], [], []
+    for number, block_pieces in pieces:
+        block = page.blocks[number]
+        for start, end, _ in block_pieces:
+            size = max(end - start, 1)
+            over = [(min(mark.end, end) - max(mark.start, start), mark) for mark in block.inline if mark.start < end and mark.end > start]
+            linked.append(sum(part for part, mark in over if mark.linked) / size)
+            outward.append(sum(part for part, mark in over if mark.outward) / size)
+            hidden.append(sum(part for part, mark in over if mark.hidden) / size)
+            whole.append(float(any(part >= size * 0.9 for part, _ in over)))
+    return linked, outward, hidden, whole
