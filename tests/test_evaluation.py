@@ -119,10 +119,12 @@ DECISIONS = [
     (SENTENCE, (MAYBE_BODY - 0.01, 0, 0.99, 0), "spam-other"),
     ("x", (0.5, 0.99, 0, 0), "body"),  # at its threshold
     ("x", (0.49, 0.2, 0, 0), "notice"),  # below it
-    ("x", (0.3, 0.2, 0.5, 0), "spam-other"),  # at its threshold
-    ("x", (0.3, 0.2, 0.49, 0), "notice"),  # below it
-    ("x", (0.3, 0.4, 0.6, 0.69), "notice"),  # below spam-adult's, which is likelier than spam-other
-    ("x", (0.3, 0.4, 0.6, 0.7), "spam-adult"),
+    ("x", (0.3, 0.2, 0.4, 0), "spam-other"),  # a line needs no threshold
+    (SENTENCE, (0.2, 0.2, 0.5, 0), "spam-other"),  # a sentence does
+    (SENTENCE, (0.2, 0.2, 0.49, 0), "body"),
+    (SENTENCE, (0.2, 0.4, 0.6, 0.69), "body"),  # below spam-adult's, which is likelier than spam-other
+    (SENTENCE, (0.2, 0.4, 0.6, 0.7), "spam-adult"),
+    (SENTENCE, (0.4, 0.2, 0, 0), "body"),  # a sentence of plain text that is likeliest body
     ("x", (0, 0, 0, 0), "notice"),
 ]
 

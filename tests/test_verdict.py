@@ -119,12 +119,23 @@ def judged(*kinds: tuple[str, float, float], case: dict[str, Any] = ORDINARY) ->
     return judge(*made_up(case), Language("tr", 0.99, "langdetect"), Settings(), kinds)
 
 
+SPAM_LINES = {"label": "spam-other", "words": 80, "probability": 0.9, "kept_share": 0.0, "sentence": False}
+SPOILED = {**ORDINARY, "blocks": [*ORDINARY["blocks"], SPAM_LINES]}
+
+
 @pytest.mark.parametrize("kind", sorted(BY_KIND - {"unlike-an-article"}))
 def test_kinds(kind: str) -> None:
     # The likeliest kind is a reason from its limit on, and below it none.
     article = ("article", 0.7, 0.2)
-    assert judged(article, (kind, 0.8, 0.8)) == Verdict(REASONS[kind].decision, (Reason(kind, 0.8, 0.8),))
-    assert judged(article, (kind, 0.79, 0.8)) == Verdict("accept")
+    assert judged(article, (kind, 0.8, 0.8), case=SPOILED) == Verdict(REASONS[kind].decision, (Reason(kind, 0.8, 0.8),))
+    assert judged(article, (kind, 0.79, 0.8), case=SPOILED) == Verdict("accept")
+
+
+@pytest.mark.parametrize("kind", ["advertorial", "link-farm"])
+def test_a_document_of_honest_blocks_is_no_advertising(kind: str) -> None:
+    # An article on betting looks like advertising as a whole: somebody should look, and nothing goes.
+    verdict = judged(("article", 0.1, 0.2), (kind, 0.95, 0.8))
+    assert verdict == Verdict("review", (Reason("unlike-an-article", 0.1, 0.2),))
 
 
 @pytest.mark.parametrize(("likely", "doubted"), [(0.19, True), (0.2, False), (0.9, False)])
@@ -163,7 +174,7 @@ def test_kinds_stand_among_the_other_reasons() -> None:
     verdict = judged(("article", 0.1, 0.2), ("paywall-stub", 0.9, 0.8), case=short)
     assert [reason.code for reason in verdict.reasons] == ["paywall-stub", "too-short"]
     assert verdict.decision == "review"
-    assert judged(("link-farm", 0.9, 0.8), case=short).decision == "reject"
+    assert judged(("listing", 0.9, 0.8), case=short).decision == "reject"
 
 
 def test_an_empty_page_is_of_no_kind() -> None:

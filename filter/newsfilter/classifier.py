@@ -52,7 +52,7 @@ MODEL_FILE, MANIFEST_FILE = "model.npz", "manifest.json"
 LEAF_UNITS = 100_000  # a leaf of 1 is a log odd of .00001
 TOLERANCE = 1e-6  # how far a stored block's probability may lie from what it was when the model was made
 DEFAULT_THRESHOLD = 0.5
-SURELY_BODY = 0.9  # probability of body from which on a line is kept that is likelier spam
+SURELY_BODY = 0.7  # probability of body from which on a line is kept that is likelier spam
 MAYBE_BODY = 0.25  # the same for a sentence
 PROSE_CHARACTERS = 40
 _PROSE_END = re.compile(r"[.!?…。！？؟।۔][\"”’'»)\]]*\s*$")
@@ -349,21 +349,23 @@ class Believer(Protocol):
 def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) -> list[str]:
     """Return the label of each block.
 
-    A block is body from the probability on that the model's card gives, unless a kind of spam is likelier and as sure as its card says; and where
-    a sentence may be body at all, it is: reporting on what spam sells reads like both. What is neither body nor spam is its likeliest label.
+    Where a kind of spam is likeliest, a line is spam unless it is surely body. A sentence is spam only where the model is as sure as its card says,
+    and not where it may be body at all: reporting on what spam sells reads like both. Else a block is body from the probability on that the card
+    gives, and a sentence of a plain text where that is likeliest; what is neither is the likeliest kind of furniture.
     """
     labels = model.labels
     body = labels.index("body")
     spam = [number for number, label in enumerate(labels) if label.startswith("spam-")]
+    furniture = [number for number, label in enumerate(labels) if number not in (body, *spam)]
     limits = {number: model.threshold(labels[number]) for number in (body, *spam)}
-    furniture = [number for number in range(len(labels)) if number not in limits]
     result = []
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
-        likeliest = max(spam, key=row.__getitem__, default=body)
-        reprieve = MAYBE_BODY if _is_prose(page.text_of(block)) else SURELY_BODY
-        if likeliest != body and row[likeliest] >= limits[likeliest] and row[likeliest] >= max(row):
-            result.append("body" if row[body] >= reprieve else labels[likeliest])
-        elif row[body] >= limits[body] or not furniture:
+        best = max(range(len(row)), key=row.__getitem__)
+        prose = _is_prose(page.text_of(block))
+        if best in spam:
+            honest = row[body] >= MAYBE_BODY or row[best] < limits[best] if prose else row[body] >= SURELY_BODY
+            result.append("body" if honest else labels[best])
+        elif row[body] >= limits[body] or (best == body and prose and not page.html) or not furniture:
             result.append("body")
         else:
             result.append(labels[max(furniture, key=row.__getitem__)])

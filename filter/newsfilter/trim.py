@@ -7,7 +7,9 @@ from newsfilter.classifier import Model, Scored
 from newsfilter.cuts import MIN_CHARACTERS, Piece, block_pieces, piece_matrix
 from newsfilter.features import spam_profile
 from newsfilter.records import Decision, Page
+from newsfilter.verdict import count_words
 
+MIN_SPAM_WORDS, MIN_SPAM_CHARACTERS = 2, 12  # of a piece that is cut out
 MIN_KEPT = 20  # characters that must stay of a block that is cut; with fewer it is no paragraph with spam in it
 
 
@@ -34,10 +36,10 @@ def trim(model: Model, page: Page, scored: Scored, decisions: Sequence[Decision]
     for number, block in pieces:
         own = likely[at : at + len(block)].tolist()
         at += len(block)
-        spam = [p >= limit for p in own]
+        spam = [p >= limit and _is_worth_cutting(page, piece) for piece, p in zip(block, own, strict=True)]
         honest = sum(piece.end - piece.start for piece, is_spam in zip(block, spam, strict=True) if not is_spam)
         if any(spam) and honest >= MIN_KEPT:
-            found[number] = list(zip(block, own, strict=True))
+            found[number] = [(piece, p if is_spam else 0.0) for piece, p, is_spam in zip(block, own, spam, strict=True)]
     result = []
     for decision in decisions:
         if decision.block in found:
@@ -45,6 +47,12 @@ def trim(model: Model, page: Page, scored: Scored, decisions: Sequence[Decision]
         else:
             result.append(decision)
     return result
+
+
+def _is_worth_cutting(page: Page, piece: Piece) -> bool:
+    """A word alone is no spam: it takes two, or a brand or address that is long."""
+    text = page.text[piece.start : piece.end]
+    return count_words(text) >= MIN_SPAM_WORDS or len(text) >= MIN_SPAM_CHARACTERS
 
 
 def _parts(model: Model, decision: Decision, pieces: Sequence[tuple[Piece, float]], limit: float) -> list[Decision]:

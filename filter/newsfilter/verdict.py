@@ -8,7 +8,7 @@ from typing import Literal
 from newsfilter.records import Block, Decision, Language, Page, Reason, Verdict
 from newsfilter.settings import Settings
 
-UNSURE = 0.6  # a body block whose probability is lower counts as a guess
+UNSURE = 0.5  # a body block whose probability is lower counts as a guess
 TEASERS_PER_WORD = 4  # teaser words for each word of a short body that make a page a listing
 MAYBE_SPAM = 0.5  # probability of spam from which on a kept block counts as a guess, too
 MIN_SPAM_WORDS = 12  # fewer are a stray link, whatever their share
@@ -85,7 +85,7 @@ def judge(
         reasons.append(Reason("not-an-article", sums.body))
     elif few:
         reasons.append(Reason("too-short", sums.body, settings.min_words))
-    reasons += _kind_reasons(kinds)
+    reasons += _kind_reasons(kinds, mostly_spam=sums.spam >= sums.body)
     if settings.lang and language.code not in (*settings.lang, "unknown"):
         reasons.append(Reason("other-language", language.code, ",".join(settings.lang)))
     removed_share = round(sums.likely_removed / max(sums.likely, 1), 4)
@@ -104,11 +104,16 @@ def judge(
     return Verdict("reject" if rejected else "review", tuple(reasons))
 
 
-def _kind_reasons(kinds: Sequence[tuple[str, float, float]]) -> list[Reason]:
-    """A kind that is no article and surely there; else that the page is not much like an article."""
+def _kind_reasons(kinds: Sequence[tuple[str, float, float]], *, mostly_spam: bool) -> list[Reason]:
+    """A kind that is no article and surely there; else that the page is not much like an article.
+
+    A document whose blocks are honest, one by one, is not rejected as advertising: an article on betting looks like it as a whole.
+    """
     kind, likely, limit = max(kinds, key=lambda row: row[1], default=("", 0.0, 1.0))
     if kind in REASONS and likely >= limit:
-        return [Reason(kind, likely, limit)]
+        if mostly_spam or kind not in ("advertorial", "link-farm"):
+            return [Reason(kind, likely, limit)]
+        return [Reason("unlike-an-article", article, least) for name, article, least in kinds if name == "article"]
     return [Reason("unlike-an-article", likely, limit) for kind, likely, limit in kinds if kind == "article" and likely < limit]
 
 

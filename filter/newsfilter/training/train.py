@@ -69,6 +69,9 @@ def train(order: TrainOrder, say: Say) -> str:
     say(
         f"{len(documents):,} documents and rows, {len(own):,} to learn from, {len(held_out):,} held out; {duplicates(documents):,} say what another says"
     )
+    if not own or (base is None and not held_out):
+        side = "held out" if not own else "learned from"
+        raise InputError(f"all labels would be {side}: their sites are all on that side of the split; add labels of other sites")
     order.out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{order.out.name}.", dir=order.out.parent))
     try:
@@ -90,7 +93,11 @@ def train(order: TrainOrder, say: Say) -> str:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         load_model.cache_clear()  # what was loaded from the scratch folder lies elsewhere now
-    return f"{table}\n\nmodel: {order.out} (sha256 {model.sha256[:16]}…); use it with: newsfilter clean --model {order.out}"
+    short = "\n\n".join(part for part in table.split("\n\n") if not part.startswith("mistaken") and "would be removed" not in part)
+    return (
+        f"{short}\n\nmodel: {order.out} (sha256 {model.sha256[:16]}…); what it mistakes for what is in its {CARD_FILE}\n"
+        f"use it with: newsfilter clean --model {order.out}"
+    )
 
 
 def replay_folder() -> Path:
