@@ -44,8 +44,8 @@ REASONS: dict[str, ReasonKind] = {
     "paywall-stub": ReasonKind("review", "an article's beginning, and then an offer to subscribe", None, "the labelled paywall stubs held out"),
     "unlike-an-article": ReasonKind("review", "a forum, a product, a service, or nothing that reads like an article, though it is not clear what it is", None, "the other pages of the development data held out"),
     "too-short": ReasonKind("review", "the body has fewer words than min-words", "min_words", "of 1,462 gold bodies of the development data two have fewer"),
-    "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "4 of 360 development articles have more"),
-    "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "3 of 360 development articles have more"),
+    "mostly-removed": ReasonKind("review", "of the words that look like an article (trafilatura kept them; in plain text, they stand in sentence lines) more than max-removed were removed", "max_removed", "14 of 266 validation articles have more"),
+    "uncertain": ReasonKind("review", "of the body's words more than max-uncertain stand in blocks that the model is unsure of", "max_uncertain", "none of 266 validation articles has more, as HTML"),
     "unreadable-markup": ReasonKind("review", "the HTML parser gave up before the page's end, or trafilatura could not be given the page", None, "pages nested deeper than 400 elements or with more than 60,000"),
 }  # fmt: skip
 """Every reason that a verdict can give. docs/verdicts.md shows a case for and against each."""
