@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,6 +85,7 @@ def bare_title(title: str, site: str | None, heading: str | None) -> str:
     return title
 
 
+@lru_cache(maxsize=8192)  # the rules ask for each block's several times, and for what a site's pages share on every page
 def normal_form(text: str) -> str:
     """Return the words alone, lower-cased the Turkish way, so that two spellings of one headline are equal.
 
