@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lxml.html
 import numpy as np
-import numpy.typing as npt
 from benchmarks.peers import Extractor, commit, kept, peers, versions
 from lxml import etree
 from tqdm import tqdm
@@ -37,7 +36,7 @@ from newsfilter.records import Article, MediaType, Page, Source
 from newsfilter.settings import Settings
 from newsfilter.training.alignment import gold_labels
 from newsfilter.training.corpus import PAGE_SETS, as_text, in_validation, page_rows, site_of
-from newsfilter.training.scoring import sentence_lines, visible_text
+from newsfilter.training.scoring import calibration_error, sentence_lines, visible_text
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EVERYTHING = Settings(max_bytes=0, min_words=0)
@@ -440,19 +439,6 @@ def calibration(examples: Sequence[tuple[Page, Sequence[str]]], model: Model, ti
         "mean probability %": round(100 * float(confidence.mean()), 2),
         "expected calibration error": round(calibration_error(confidence, correct), 4),
     }
-
-
-def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], bins: int = BINS) -> float:
-    """Return the expected calibration error over bins of equal mass, 0 to 1.
-
-    Parameters
-    ----------
-    confidence, correct
-        (n_blocks,) the top label's probability, and whether it is the right label.
-    """
-    order = np.argsort(confidence, kind="stable")
-    parts = (part for part in np.array_split(order, bins) if part.size)
-    return float(sum(abs(confidence[part].mean() - correct[part].mean()) * part.size for part in parts) / max(order.size, 1))
 
 
 def show(title: str, first: str, table: Mapping[str, Mapping[str, float]]) -> None:

@@ -19,7 +19,6 @@ from benchmarks.spam import (
     Stock,
     Tally,
     as_visible_text,
-    calibration_error,
     draw_lines,
     in_turn,
     inject,
@@ -33,7 +32,7 @@ from benchmarks.spam import (
 )
 
 from newsfilter.errors import InputError
-from newsfilter.training.scoring import visible_text
+from newsfilter.training.scoring import calibration_error, visible_text
 
 PARAGRAPHS = (
     "The council of Harrow Bridge voted on Tuesday evening to keep the old ferry running for two more winters.",

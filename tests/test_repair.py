@@ -136,5 +136,5 @@ def test_linear_time(text: str, size: int) -> None:
         return time.process_time() - started
 
     find_edits("Ä±ÅŸ")  # imports ftfy
-    small = max(min(seconds(size) for _ in range(3)), 0.005)
-    assert seconds(8 * size) < 25 * small
+    # The best of several pairs, each timed together: another process on the machine slows one of a pair, not all.
+    assert min(seconds(8 * size) / max(seconds(size), 0.005) for _ in range(4)) < 25

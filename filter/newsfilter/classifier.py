@@ -197,7 +197,7 @@ class Model:
         return result
 
     def threshold(self, label: str) -> float:
-        """Return the probability from which on the label is believed: chosen when the model was made, for a precision that its card states."""
+        """Return the probability from which on the label is believed: chosen when the model was made (training/thresholds.py)."""
         return self.thresholds.get(label, DEFAULT_THRESHOLD)
 
     def word_weights(self, rows: Ints, label: str) -> npt.NDArray[np.float64]:

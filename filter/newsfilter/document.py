@@ -23,7 +23,7 @@ from newsfilter.language import detect_language
 from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
 from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict
 from newsfilter.repair import apply, find_edits
-from newsfilter.rules import dateline_lines, find_headline, repeated_headline, teaser_boxes
+from newsfilter.rules import dateline_lines, find_headline, repeated_headline
 from newsfilter.segment import segment
 from newsfilter.settings import Settings
 from newsfilter.trim import trim
@@ -127,7 +127,7 @@ class Cleaner:
         with self._timed("decide"):
             decisions = self._decide(page, scored)
             title = find_headline(page, decisions)
-            decisions = trim(self.model, page, scored, repeated_headline(page, teaser_boxes(page, dateline_lines(page, decisions)), title))
+            decisions = trim(self.model, page, scored, repeated_headline(page, dateline_lines(page, decisions), title))
             decisions = self._keep(decisions)
             decisions = find_evidence(self.model, page, scored.view, decisions, everything=everything)
             about = _about(page, decisions, title)

@@ -10,12 +10,8 @@ from newsfilter.metadata import SEPARATORS, normal_form
 from newsfilter.records import Decision, Page
 
 MAX_HEADLINE_WORDS = 30
-SURE_HEADING = 0.9  # probability of teaser from which on a line of a few words is the heading of a box
-HALF_LIKELY = 0.3  # probability of teaser from which on its place in a box decides
 MIN_PARAGRAPH_WORDS = 15  # of the first paragraph, above which a headline stands
 _CRUMB = re.compile(r"[>›»/|→]")
-_BOX_HEADING = re.compile(r"(?:[^\W\d_]+[ '’-]?){1,4}\s*[:»›>▼]?")  # one to four words and no more
-_STOPPED = re.compile(r"[.:;…。]$")
 _SENTENCE_END = re.compile(r"[.。؟]$")
 
 
@@ -73,42 +69,6 @@ def repeated_headline(page: Page, decisions: Sequence[Decision], title: str | No
         else:
             result.append(decision)
     return result
-
-
-def teaser_boxes(page: Page, decisions: Sequence[Decision]) -> list[Decision]:
-    """In plain text, mark a headline that stands in a box of related news: behind the box's heading, and in front of another line like it.
-
-    Without markup a related headline is a line like a subhead. But a subhead has a paragraph below it; a line between "İlgili Haberler" and
-    another heading has none. It takes a model that is sure of the heading, and finds the line half likely, too.
-    Source: it marks one line of the five seeds, and none of the 7,700 labelled blocks, right or wrong; with headings that the model was less
-    sure of, it took a list of prize winners. Cost: the first of two subheads that follow such a box without a paragraph between them.
-    """
-    if page.html:
-        return list(decisions)
-    result, in_box = [], False
-    for number, decision in enumerate(decisions):
-        text = page.text[decision.start : decision.end]
-        following = decisions[number + 1] if number + 1 < len(decisions) else None
-        if decision.label == "teaser":
-            sure = decision.probabilities.get("teaser", 0.0) >= SURE_HEADING
-            in_box = in_box or (sure and _BOX_HEADING.fullmatch(text) is not None)
-        elif (
-            in_box
-            and decision.label == "body"
-            and decision.probabilities.get("teaser", 0.0) >= HALF_LIKELY
-            and _reads_as_headline(text)
-            and (following is None or _reads_as_headline(page.text[following.start : following.end], shortest=1))
-        ):
-            result.append(replace(decision, label="teaser", kept=False, by="teaser-box/1"))
-            continue
-        else:
-            in_box = False
-        result.append(decision)
-    return result
-
-
-def _reads_as_headline(text: str, shortest: int = 5) -> bool:
-    return shortest <= len(text.split()) <= MAX_HEADLINE_WORDS and _STOPPED.search(text) is None
 
 
 def dateline_lines(page: Page, decisions: Sequence[Decision]) -> list[Decision]:
