@@ -16,19 +16,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.extraction import newsfilter_tables
-from benchmarks.spam import (
-    FIXTURES,
-    calibration,
-    hard_negatives,
-    injected_pages,
-    make_stock,
-    newsfilter_system,
-    read_held_out,
-    scored,
-    validation_pages,
-)
+from benchmarks.injection import injected_pages, make_stock, read_held_out, validation_pages
+from benchmarks.spam import FIXTURES, calibration, hard_negatives, newsfilter_system, scored
 
-from newsfilter.classifier import Model, load_model
+from newsfilter.classifier import Model
+from newsfilter.model_file import load_model
 from newsfilter.training.corpus import as_text
 from newsfilter.training.evaluation import evaluate
 from newsfilter.training.labels import read_labelled, split_of

@@ -10,14 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.peers import peers
-from benchmarks.spam import (
-    BINS,
+from benchmarks.injection import (
     GoldPage,
     HeldOut,
     Injected,
     Stock,
-    Tally,
     as_visible_text,
     draw_lines,
     in_turn,
@@ -28,8 +25,9 @@ from benchmarks.spam import (
     places,
     put,
     read_held_out,
-    wilson,
 )
+from benchmarks.peers import peers
+from benchmarks.spam import BINS, Tally, wilson
 
 from newsfilter.errors import InputError
 from newsfilter.training.scoring import calibration_error, visible_text

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsfilter.cuts import CUT_FEATURES, MAX_PIECES, Piece, block_pieces, cut_at, piece_matrix, sentence_spans
-from newsfilter.features import TEXT_BITS, PageCodes, Profile, build_tables, page_codes, spam_profile, text_rows
+from newsfilter.ngrams import TEXT_BITS, Profile, spam_profile, text_rows
+from newsfilter.normal_form import PageCodes, build_tables, page_codes
 from newsfilter.records import Block, Inline, Page
 
 TABLES = build_tables()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import newsfilter
-from newsfilter.classifier import load_model, shipped_model_folder
+from newsfilter.model_file import load_model, shipped_model_folder
 from newsfilter.options import parser
 from newsfilter.records import DAMAGE_CODES, EDIT_KINDS, LABELS
 from newsfilter.settings import Settings

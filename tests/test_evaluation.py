@@ -11,10 +11,11 @@ import pytest
 from conftest import Ran, make_tree
 from test_docs import DOCS, fences
 
-from newsfilter.classifier import MAYBE_BODY, SURELY_BODY, Model, Scored, load_model
+from newsfilter.classifier import MAYBE_BODY, SURELY_BODY, Model, Scored
 from newsfilter.cli import main
 from newsfilter.document import Cleaner
 from newsfilter.errors import InputError
+from newsfilter.model_file import load_model
 from newsfilter.records import LABELS, Block, Page
 from newsfilter.settings import Settings
 from newsfilter.terminal import visible

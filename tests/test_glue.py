@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from newsfilter.records import Block, Inline, Page
-from newsfilter.training.corpus import Example, Wardrobe
+from newsfilter.training.corpus import Example
 from newsfilter.training.generator import read_templates
 from newsfilter.training.glue import BODY_BLOCKS, GluedPage, glued_pages, is_spam
 from newsfilter.training.labels import LabelledDocument
+from newsfilter.training.wardrobe import Wardrobe
 
 TEMPLATES = read_templates(Path(__file__).parents[1] / "fixtures/spam")
 SPAM = "casino bonus giriş"
@@ -60,7 +61,7 @@ def drawn(*, html: bool, wardrobe: Wardrobe | None = None) -> Iterator[GluedPage
     """One page for each seed."""
     example = page_of(PARAGRAPHS, html=html)
     for seed in SEEDS:
-        yield from glued_pages([example], [], wardrobe or OneKind({}, {}, {}, TEMPLATES), random.Random(seed))
+        yield from glued_pages([example], [], wardrobe or OneKind({}, {}, {}, {}, TEMPLATES), random.Random(seed))
 
 
 def bare(text: str) -> str:
@@ -172,14 +173,14 @@ def test_short_paragraphs_get_no_spam() -> None:
 def test_short_spam_is_not_glued() -> None:
     # The page then stays as it was.
     body = "\n".join(text for text, label in PARAGRAPHS if label == "body")
-    for glued in drawn(html=True, wardrobe=Short({}, {}, {}, TEMPLATES)):
+    for glued in drawn(html=True, wardrobe=Short({}, {}, {}, {}, TEMPLATES)):
         assert (glued.page.text, glued.spam) == (body, ())
 
 
 def test_the_generators_spam_is_found_again() -> None:
     # With spam as it is made up, evasions and all, the rest of the page is its body.
     body = bare("".join(text for text, label in PARAGRAPHS if label == "body"))
-    for glued in drawn(html=True, wardrobe=Wardrobe({}, {}, {}, TEMPLATES)):
+    for glued in drawn(html=True, wardrobe=Wardrobe({}, {}, {}, {}, TEMPLATES)):
         left = glued.page.text
         for start, end in reversed(glued.spam):
             assert end - start >= 5
@@ -189,7 +190,7 @@ def test_the_generators_spam_is_found_again() -> None:
 
 def test_the_same_seed_gives_the_same_pages() -> None:
     # And pages without a paragraph to look into give none; nor does a training without a wardrobe.
-    example, wardrobe = page_of(PARAGRAPHS, html=True), OneKind({}, {}, {}, TEMPLATES)
+    example, wardrobe = page_of(PARAGRAPHS, html=True), OneKind({}, {}, {}, {}, TEMPLATES)
     first, second = (list(glued_pages([example] * 5, [], wardrobe, random.Random(7))) for _ in range(2))
     assert first == second
     short = page_of((("Kısa bir ara.", "body"), (PARAGRAPHS[4][0], "teaser")), html=True)
@@ -200,7 +201,7 @@ def test_the_same_seed_gives_the_same_pages() -> None:
 def test_a_long_page_is_cut_short() -> None:
     # More of one page teaches nothing new.
     long = page_of((PARAGRAPHS[4],) * (BODY_BLOCKS + 20), html=False)
-    (glued,) = glued_pages([long], [], OneKind({}, {}, {}, TEMPLATES), random.Random(1))
+    (glued,) = glued_pages([long], [], OneKind({}, {}, {}, {}, TEMPLATES), random.Random(1))
     assert len(glued.page.blocks) == BODY_BLOCKS
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import newsfilter
-from newsfilter.classifier import MANIFEST_FILE, MODEL_FILE, load_model, shipped_model_folder, stored_pages
 from newsfilter.errors import ModelError
 from newsfilter.extract import extract
+from newsfilter.model_file import MANIFEST_FILE, MODEL_FILE, load_model, shipped_model_folder, stored_pages
 from newsfilter.records import LABELS, Page
 from newsfilter.segment import segment
 
@@ -344,7 +344,7 @@ def test_no_pages() -> None:
 def test_loading_imports_neither_scikit_learn_nor_trafilatura() -> None:
     # Loading the model and scoring with it waits for no import that it does not need.
     code = (
-        "import sys; from newsfilter.classifier import load_model; from newsfilter.segment import segment\n"
+        "import sys; from newsfilter.model_file import load_model; from newsfilter.segment import segment\n"
         "load_model().predict([segment('Köprü bugün törenle açıldı.')])\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'sklearn', 'scipy', 'trafilatura', 'lxml', 'joblib', 'langdetect', 'pandas'}))"
     )

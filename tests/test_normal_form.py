@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsfilter.features import INVISIBLE, PageCodes, build_tables, page_codes, shape_matrix, text_rows, words_between
+from newsfilter.features import shape_matrix
+from newsfilter.ngrams import text_rows, words_between
+from newsfilter.normal_form import INVISIBLE, PageCodes, build_tables, page_codes
 from newsfilter.records import Block, Page
 from newsfilter.segment import segment
 from newsfilter.training.generator import evaded

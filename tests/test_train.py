@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from newsfilter import clean
-from newsfilter.classifier import MANIFEST_FILE, MODEL_FILE, load_model
 from newsfilter.errors import InputError, ModelError, OutputError
+from newsfilter.model_file import MANIFEST_FILE, MODEL_FILE, load_model
 from newsfilter.training.card import CARD_FILE
 from newsfilter.training.corpus import as_text
 from newsfilter.training.labels import LabelsError, read_labelled

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from test_cuts import SPAMMY, TABLES
 
 from newsfilter.cuts import CUT_FEATURES, MIN_CHARACTERS
-from newsfilter.features import page_codes, text_rows
+from newsfilter.ngrams import text_rows
+from newsfilter.normal_form import page_codes
 from newsfilter.provenance import JOINER, assemble, digest, edit_rows, encode_record, restore
 from newsfilter.records import LABELS, Block, Decision, Page
 from newsfilter.trim import MIN_KEPT, trim

@@ -17,8 +17,9 @@ from newsfilter.records import LABELS, Article, Block, Decision, Edit, Language,
 from newsfilter.settings import Settings
 
 if TYPE_CHECKING:
-    from newsfilter.classifier import Model, load_model
+    from newsfilter.classifier import Model
     from newsfilter.document import Cleaner, clean, clean_many
+    from newsfilter.model_file import load_model
     from newsfilter.provenance import restore
 
 __version__ = "0.1.0"
@@ -56,7 +57,7 @@ _LAZY = {
     "clean": "newsfilter.document",
     "clean_many": "newsfilter.document",
     "Model": "newsfilter.classifier",
-    "load_model": "newsfilter.classifier",
+    "load_model": "newsfilter.model_file",
     "restore": "newsfilter.provenance",
 }
 

@@ -179,10 +179,10 @@ def _print_json(value: Any) -> None:
 
 def _explain(known: Namespace) -> int:
     settings = settings_of(known)
-    from newsfilter.classifier import load_model  # noqa: PLC0415 - as above
     from newsfilter.document import Cleaner, too_large  # noqa: PLC0415 - as above
     from newsfilter.dumps.reading import Oversized, Skipped, read  # noqa: PLC0415 - as above
     from newsfilter.dumps.sources import list_sources, with_stdin  # noqa: PLC0415 - as above
+    from newsfilter.model_file import load_model  # noqa: PLC0415 - as above
     from newsfilter.records import Page  # noqa: PLC0415 - as above
 
     if known.file != "-" and Path(known.file).is_dir():
@@ -244,7 +244,7 @@ def _evaluate(known: Namespace) -> int:
 
 
 def _named_model(name: str | None, option: str) -> "Model":
-    from newsfilter.classifier import load_model  # noqa: PLC0415 - as above
+    from newsfilter.model_file import load_model  # noqa: PLC0415 - as above
 
     if name in (None, "shipped"):
         return load_model()

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsfilter.features import DIGIT, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes, Profile
+from newsfilter.ngrams import Profile
+from newsfilter.normal_form import DIGIT, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes
 from newsfilter.records import Block, Page
 
 Span = tuple[int, int]

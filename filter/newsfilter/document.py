@@ -12,7 +12,7 @@ from importlib import metadata as installed
 from typing import Any
 
 from newsfilter import __version__
-from newsfilter.classifier import Model, Scored, decide, load_model
+from newsfilter.classifier import Model, Scored, decide
 from newsfilter.damage import find_damage
 from newsfilter.dateline import read_author, read_date, read_dateline
 from newsfilter.decode import decode, sniff_media_type
@@ -20,6 +20,7 @@ from newsfilter.errors import InputError
 from newsfilter.evidence import find_evidence
 from newsfilter.extract import extract
 from newsfilter.language import detect_language
+from newsfilter.model_file import load_model
 from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
 from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict
 from newsfilter.repair import apply, find_edits

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from newsfilter.classifier import Model, View
-from newsfilter.features import words_between
+from newsfilter.ngrams import words_between
 from newsfilter.records import Decision, Page
 
 WORDS, HINTS = 3, 2  # how many of each are named

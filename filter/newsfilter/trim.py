@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from newsfilter.classifier import Model, Scored
 from newsfilter.cuts import MIN_CHARACTERS, Piece, block_pieces, piece_matrix
-from newsfilter.features import spam_profile
+from newsfilter.ngrams import spam_profile
 from newsfilter.records import Decision, Page
 from newsfilter.verdict import count_words
 

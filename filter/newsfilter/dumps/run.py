@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from newsfilter.classifier import Model, load_model
+from newsfilter.classifier import Model
 from newsfilter.document import software
 from newsfilter.dumps.interrupt import Interruption, inherited_deafness
 from newsfilter.dumps.ledger import Ledger, Line, passed_over
@@ -20,6 +20,7 @@ from newsfilter.dumps.summary import Totals, imbalance
 from newsfilter.dumps.worker import BatchOutcome, Item, Job, clean_in_worker, clean_items, make_ready
 from newsfilter.dumps.writing import StoppedError, remove_earlier, remove_temporaries
 from newsfilter.errors import OutputError
+from newsfilter.model_file import load_model
 from newsfilter.settings import Settings
 
 BATCH_SIZE = 16  # documents; some 4,000 blocks, above which scoring gets no faster, and a second's work, so that progress shows

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from newsfilter.classifier import Model, load_model
+from newsfilter.classifier import Model
 from newsfilter.document import Cleaner, document_id, too_large
 from newsfilter.dumps.ledger import Line, article_line, entry_id, failed_line
 from newsfilter.dumps.reading import Oversized, ReadError, Skipped, read
 from newsfilter.dumps.sources import Entry
 from newsfilter.dumps.writing import StoppedError, write_article
+from newsfilter.model_file import load_model
 from newsfilter.provenance import encode_record
 from newsfilter.records import Article, Source
 from newsfilter.settings import Settings

@@ -15,9 +15,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from newsfilter.classifier import Model
 from newsfilter.extract import extract
-from newsfilter.features import build_tables
+from newsfilter.normal_form import build_tables
 from newsfilter.records import LABELS, Page
-from newsfilter.training import corpus
+from newsfilter.training import corpus, mixing
 from newsfilter.training.fit import SEED, Hyperparameters, fit
 from newsfilter.training.generator import Templates, read_templates
 from newsfilter.training.glue import GluedPage, glued_pages
@@ -25,6 +25,7 @@ from newsfilter.training.labels import LabelledDocument, read_labelled
 from newsfilter.training.phrases import Bank, read_phrases
 from newsfilter.training.save import save_model
 from newsfilter.training.thresholds import choose_thresholds
+from newsfilter.training.wardrobe import make_wardrobe
 
 INJECTIONS = 2  # times that spam and widgets are put among the paragraphs of each training page
 COPIES = 2  # recombinations of each labelled document
@@ -73,20 +74,21 @@ def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, templat
             others.append(example)
     say(f"{len(html):,} pages, {len(partly):,} of which a part is labelled, {len(others):,} that are no articles")
     documents = [document for document in labelled if not corpus.in_validation(document.site)]
-    wardrobe = corpus.make_wardrobe(bank, html, documents, templates)
+    wardrobe = make_wardrobe(bank, html, documents, templates)
     pages = [*html, *partly]
-    examples = [*pages, *(corpus.visible_text_example(example, wardrobe, rng) for example in pages)]
-    examples += [corpus.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
-    examples += corpus.labelled_examples(documents, wardrobe, rng, COPIES)
-    turkish = list(corpus.turkish_examples(data, documents, wardrobe, rng))
+    examples = [*pages, *(mixing.visible_text_example(example, wardrobe, rng) for example in pages)]
+    examples += [mixing.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
+    examples += mixing.labelled_examples(documents, wardrobe, rng, COPIES)
+    examples += mixing.transplanted_examples(documents, html, wardrobe, rng)
+    turkish = list(mixing.turkish_examples(data, documents, html, wardrobe, rng))
     texts = [
         example for example in examples if example.source.endswith("-text") and example.source.removesuffix("-text") in corpus.PAGE_SETS
     ]
     whole = [*html, *rng.sample(texts, len(texts) // 2), *(example for example in turkish if example.source == "ttc")]
     held_out = [document for document in labelled if corpus.in_validation(document.site)]
-    own_wardrobe = corpus.make_wardrobe(bank, validation, held_out, templates)
+    own_wardrobe = make_wardrobe(bank, validation, held_out, templates)
     validation_glued = list(glued_pages([page for page in validation if page.kind == "article"], held_out, own_wardrobe, rng))
-    validation += corpus.labelled_examples(held_out, own_wardrobe, rng, 0)
+    validation += mixing.labelled_examples(held_out, own_wardrobe, rng, 0)
     return Gathered([*examples, *others, *turkish], list(glued_pages(whole, documents, wardrobe, rng)), validation, validation_glued)
 
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from newsfilter.classifier import DEFAULT_THRESHOLD, FACTS, MIX_RANGE, MODEL_FILE, Model, View, read_arrays, shipped_model_folder
+from newsfilter.classifier import DEFAULT_THRESHOLD, MIX_RANGE, Model, View
 from newsfilter.errors import InputError
-from newsfilter.features import TEXT_BITS
+from newsfilter.model_file import FACTS, MODEL_FILE, read_arrays, shipped_model_folder
+from newsfilter.ngrams import TEXT_BITS
 from newsfilter.records import Page
 from newsfilter.training.corpus import as_text, document_lines
 from newsfilter.training.labels import LabelledDocument

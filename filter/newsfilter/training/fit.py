@@ -13,7 +13,8 @@ from sklearn.linear_model import SGDClassifier
 
 from newsfilter.classifier import LEAF_UNITS, Linear, Trees, view_page
 from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
-from newsfilter.features import MARKUP_BITS, TEXT_BITS, Floats, Tables, markup_rows, page_codes, spam_profile, text_rows
+from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
+from newsfilter.normal_form import Floats, Tables, page_codes
 from newsfilter.records import KINDS, LABELS
 from newsfilter.training.corpus import FOLDS, Example, Say, fold_of
 from newsfilter.training.glue import GluedPage, is_spam

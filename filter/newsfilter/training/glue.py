@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from newsfilter.cuts import MIN_CHARACTERS, sentence_spans
 from newsfilter.records import Block, Inline, Page
-from newsfilter.training.corpus import Example, Wardrobe
+from newsfilter.training.corpus import Example
 from newsfilter.training.labels import LabelledDocument
+from newsfilter.training.wardrobe import Wardrobe
 
 BODY_BLOCKS = 40  # of a page that are looked into; more of one page teach nothing new
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from newsfilter.classifier import FACTS, FORMAT, MANIFEST_FILE, MODEL_FILE, Model, load_model
-from newsfilter.features import FEATURE_VERSION, Tables
+from newsfilter.classifier import Model
+from newsfilter.features import FEATURE_VERSION
+from newsfilter.model_file import FACTS, FORMAT, MANIFEST_FILE, MODEL_FILE, load_model
+from newsfilter.normal_form import Tables
 from newsfilter.records import Block, Page
 from newsfilter.training.fit import Fitted
 

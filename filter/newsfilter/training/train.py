@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from newsfilter.classifier import MANIFEST_FILE, MODEL_FILE, Model, load_model
+from newsfilter.classifier import Model
 from newsfilter.errors import InputError, ModelError, OutputError
-from newsfilter.features import build_tables
+from newsfilter.model_file import MANIFEST_FILE, MODEL_FILE, load_model
+from newsfilter.normal_form import build_tables
 from newsfilter.records import KINDS, LABELS
 from newsfilter.training.card import CARD_FILE, card_text
 from newsfilter.training.corpus import Example, as_text
