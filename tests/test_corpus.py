@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsfilter.errors import InputError
 from newsfilter.extract import extract
 from newsfilter.training.alignment import segment_labels
 from newsfilter.training.corpus import FOLDS, Example, as_text, document_lines, fold_of, in_validation, site_of
 from newsfilter.training.generator import read_templates
 from newsfilter.training.labels import LabelledDocument, read_labelled
 from newsfilter.training.mixing import injected_example, labelled_examples, recombined, transplanted_example, visible_text_example
-from newsfilter.training.wardrobe import Wardrobe, make_wardrobe
+from newsfilter.training.phrases import read_class_words
+from newsfilter.training.wardrobe import Stock, Wardrobe, make_wardrobe
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TEMPLATES = read_templates(FIXTURES / "spam")
@@ -195,9 +197,8 @@ def test_spam_is_drawn_from_documents_of_the_same_fold() -> None:
     # What the page of one fold is mixed with, no stage one of that fold has seen.
     sites = {fold_of(f"site{number}"): f"site{number}" for number in range(30)}
     documents = [made_up((f"casino {fold}", "spam-gambling"), (f"Köprü haberi açıldı {fold}", "headline")) for fold in sites]
-    wardrobe = make_wardrobe(
-        {}, [], [replace(document, site=site) for document, site in zip(documents, sites.values(), strict=True)], TEMPLATES
-    )
+    stock = Stock({}, TEMPLATES, {})
+    wardrobe = make_wardrobe(stock, [], [replace(document, site=site) for document, site in zip(documents, sites.values(), strict=True)])
     for fold, site in sites.items():
         drawn = [line for seed in range(60) for line in wardrobe.spam_lines("tr", site, 1, random.Random(seed))]
         ours = {text for text, _ in drawn if text in {f"casino {number}" for number in sites}}
@@ -300,6 +301,29 @@ def test_a_text_in_the_markup_of_a_page(seed: int) -> None:
     assert {block.tags for block, label in zip(moved.page.blocks, moved.labels, strict=True) if label == "body"} == {
         markup.page.blocks[1].tags
     }
+
+
+def test_a_site_has_its_own_class_words() -> None:
+    # In the markup of a page, a text may have the class words of its language: each block those of its label.
+    words = {"tr": {"body": (("haber", "metni"),), "reaction": (("paylas",),)}}
+    document = made_up(("İskele bitti", "headline"), (LONG, "body"), ("Paylaş", "reaction"), (LONG, "body"))
+    seen = set()
+    for seed in range(40):
+        moved = transplanted_example(document, example(), replace(WARDROBE, class_words=words), random.Random(seed))
+        assert moved is not None
+        seen |= {(label, block.hints) for block, label in zip(moved.page.blocks, moved.labels, strict=True)}
+    assert ("body", ("haber", "metni")) in seen
+    assert ("reaction", ("paylas",)) in seen
+    assert not any(label == "body" and "paylas" in hints for label, hints in seen)
+
+
+def test_class_words_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "tr.txt"
+    file.write_text("body|haber-metni icerik; newsText_2; ;\n", encoding="utf-8")
+    assert read_class_words(tmp_path) == {"tr": {"body": [("haber", "metni", "icerik"), ("newstext",)]}}
+    file.write_text("body|haber\nmenu|nav\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"tr\.txt:2: no line of class words"):
+        read_class_words(tmp_path)
 
 
 def test_a_page_without_paragraphs_lends_no_markup() -> None:

@@ -29,7 +29,9 @@ SUREST, NEARLY, NEVER_BODY = (
     0.6,
     0.2,
 )  # blocks whose mean says how sure the model can be on a page; share of it that is enough; and never less
+HARDLY_BODY, HARDLY_FURNITURE = 0.15, 0.3  # a sentence of a plain text stays that may be body, and of which no furniture is likely
 PROSE_CHARACTERS = 40
+_SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff]")
 _PROSE_END = re.compile(r"[.!?…。！？؟।۔][\"”’'»)\]]*\s*$")
 MIX_RANGE = 12.0  # log odds beyond which a base score says no more to a correction
 DECIMALS = 4  # of probabilities; everything that depends on them sees them rounded
@@ -325,7 +327,7 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
 
     Where a kind of spam is likeliest, a line is spam unless it is surely body. A sentence is spam only where the model is as sure as its card says,
     and not where it may be body at all: reporting on what spam sells reads like both. Else a block is body from the probability on that the card
-    gives, and a sentence of a plain text where that is likeliest; what is neither is the likeliest kind of furniture.
+    gives, and a sentence of a plain text where that is likeliest, or nothing is likely; what is neither is the likeliest kind of furniture.
 
     On a page of a make that the model does not know, nothing is surely body. There a block is body that is nearly as likely as the surest ones.
     """
@@ -339,16 +341,18 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     result = []
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
-        prose = _is_prose(page.text_of(block))
+        prose = is_prose(page.text_of(block))
         if best in spam:
             honest = row[body] >= MAYBE_BODY or row[best] < limits[best] if prose else row[body] >= SURELY_BODY
             result.append("body" if honest else labels[best])
-        elif row[body] >= enough or (best == body and prose and not page.html) or not furniture:
-            result.append("body")
-        else:
-            result.append(labels[max(furniture, key=row.__getitem__)])
+            continue
+        likeliest = max(furniture, key=row.__getitem__, default=body)
+        # Plain text has no markup that says what a sentence is if it is not body.
+        spared = prose and not page.html and (best == body or (row[body] >= HARDLY_BODY and row[likeliest] < HARDLY_FURNITURE))
+        result.append("body" if spared or row[body] >= enough else labels[likeliest])
     return result
 
 
-def _is_prose(text: str) -> bool:
-    return len(text) >= PROSE_CHARACTERS and _PROSE_END.search(text) is not None
+def is_prose(text: str) -> bool:
+    """Whether a text is a sentence or more: long enough, and ends as one. Scripts without spaces say as much in half the characters."""
+    return _PROSE_END.search(text) is not None and len(text) + len(_SPACELESS.findall(text)) >= PROSE_CHARACTERS

@@ -100,7 +100,9 @@ def block_pieces(page: Page, block: Block, codes: PageCodes, profile: Profile) -
 
 def _phrase(codes: PageCodes, profile: Profile, piece: Piece) -> Span | None:
     """Find the run of words with the largest sum of margins; None when it is small, or the piece as a whole."""
-    start, end = _in_codes(codes, np.array([piece.start, piece.end])).tolist()
+    start, end = (piece.start, piece.end) if codes.positions is None else np.searchsorted(codes.positions, piece[:2]).tolist()
+    if profile.rises[end] - profile.rises[start] < PHRASE_SUM:
+        return None
     first, last = np.searchsorted(codes.word_starts, [start, end]).tolist()
     borders = codes.word_starts[first:last]
     if len(borders) < MIN_WORDS:  # a script without spaces: any character may begin a word
@@ -149,14 +151,13 @@ def piece_matrix(page: Page, codes: PageCodes, profile: Profile, pieces: Sequenc
     digits, capitals, letters = (_count(codes, starts, ends, kinds) for kinds in ((DIGIT,), (UPPER,), (LOWER, UPPER, SPACELESS)))
     kinds = np.append(codes.kinds, 0)
     stops = kinds[np.maximum(ends - 1, 0)] == STOP
-    texts = [page.text[piece.start : piece.end] for piece in spans]
     linked, outward, hidden, inline = _inline_shares(page, pieces)
     columns = (
         margin, margin - rest, margin - page_margin, np.full(len(spans), page_margin), rest, characters,
         characters / np.maximum(block_end - block_start, 1), place, sizes[owner] - 1 - place, sizes[owner],
         capitals / np.maximum(letters, 1), digits / characters, stops, kinds[starts] == LOWER,
         np.where(place > 0, np.concatenate(([False], stops[:-1])), True), linked, outward, hidden, inline,
-        [_ADDRESS.search(text) is not None for text in texts], [_NUMBERED.search(text) is not None for text in texts],
+        _holds(_ADDRESS, page, pieces), _holds(_NUMBERED, page, pieces),
         codes.evasions[[number for number, _ in pieces]][owner] / characters, np.full(len(spans), page.html),
         np.full(len(spans), margin.max(initial=-99.0)), [piece.phrase for piece in spans],
     )  # fmt: skip
@@ -172,11 +173,29 @@ def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -
     return running[ends] - running[starts]
 
 
+def _holds(pattern: re.Pattern[str], page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> list[bool]:
+    """Of each piece: whether a match of the pattern in its block begins in it."""
+    result = []
+    for _, block_pieces in pieces:
+        found = (
+            [match.start() for match in pattern.finditer(page.text, block_pieces[0].start, block_pieces[-1].end)] if block_pieces else []
+        )
+        result += [any(start <= place < end for place in found) if found else False for start, end, _ in block_pieces]
+    return result
+
+
 def _inline_shares(page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> tuple[list[float], list[float], list[float], list[float]]:
     """Of each piece: the shares that are linked, linked to another host, hidden; and whether it is just one inline stretch."""
-    linked, outward, hidden, whole = [], [], [], []
+    linked: list[float] = []
+    outward: list[float] = []
+    hidden: list[float] = []
+    whole: list[float] = []
     for number, block_pieces in pieces:
         block = page.blocks[number]
+        if not block.inline:
+            for shares in (linked, outward, hidden, whole):
+                shares.extend([0.0] * len(block_pieces))
+            continue
         for start, end, _ in block_pieces:
             size = max(end - start, 1)
             over = [(min(mark.end, end) - max(mark.start, start), mark) for mark in block.inline if mark.start < end and mark.end > start]

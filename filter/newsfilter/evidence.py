@@ -22,18 +22,24 @@ def find_evidence(
     if view is None:
         return list(decisions)
     result = []
-    for decision in decisions:
+    for place, decision in enumerate(decisions):
         block = page.blocks[decision.block]
         wanted = decision.by == "model" and (
             everything
             or (not decision.kept and (decision.label.startswith("spam-") or not page.html or block.kept_share >= KEPT_BY_TRAFILATURA))
         )
-        result.append(
-            replace(decision, evidence=block_evidence(model, page, view, decision))
-            if wanted and decision.label in model.labels
-            else decision
-        )
+        if wanted and decision.label in model.labels:
+            found = block_evidence(model, page, view, decision) or _neighbours(decisions, place)
+            result.append(replace(decision, evidence=found))
+        else:
+            result.append(decision)
     return result
+
+
+def _neighbours(decisions: Sequence[Decision], place: int) -> tuple[str, ...]:
+    """Return what stands above and below (``above:LABEL``, ``below:LABEL``): where neither words nor markup speak for the label, its place did."""
+    above = (f"above:{decisions[place - 1].label}",) if place else ()
+    return (*above, f"below:{decisions[place + 1].label}") if place + 1 < len(decisions) else above
 
 
 def block_evidence(model: Model, page: Page, view: View, decision: Decision) -> tuple[str, ...]:

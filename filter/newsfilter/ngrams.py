@@ -64,6 +64,7 @@ class Profile:
 
     sums: npt.NDArray[np.float64]  # (n_characters + 1,) of the margins of the n-grams that begin before; whole numbers, exact in any order
     counts: npt.NDArray[np.float64]  # (n_characters + 1,) of these n-grams
+    rises: npt.NDArray[np.float64]  # (n_characters + 1,) as `sums`, of what speaks for spam alone: no stretch sums to more
 
     def margins(self, starts: Ints, ends: Ints) -> npt.NDArray[np.float64]:
         """Return the margins of stretches, in units of a linear stage's scores."""
@@ -78,7 +79,7 @@ def spam_profile(grams: Sequence[Grams], margins: npt.NDArray[np.int16], n_chara
         if len(kind.rows):
             sums[1:] += np.bincount(kind.begins, weights=margins[kind.rows], minlength=n_characters)
             counts[1:] += np.bincount(kind.begins, minlength=n_characters)
-    return Profile(np.cumsum(sums), np.cumsum(counts))
+    return Profile(np.cumsum(sums), np.cumsum(counts), np.cumsum(np.maximum(sums, 0)))
 
 
 @lru_cache(maxsize=200_000)

@@ -16,7 +16,8 @@ _UNSEEN = r"\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff"
 _UNSEEN_RUN = re.compile(f"[{_UNSEEN}]+")
 _LINE_END = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARKS = r"[^\W_][\u0300-\u036f\u0653-\u0655\u3099\u309a]+|[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
-_FAULT = re.compile(rf"(?P<gap>[\s{_UNSEEN}]+)|(?P<marks>{_MARKS})")
+# A single plain space is no fault: passing it over in the pattern, and not in Python, is most of the speed.
+_FAULT = re.compile(rf"(?P<gap>[\s{_UNSEEN}]{{2,}}|[^\S ]|[{_UNSEEN}])|(?P<marks>{_MARKS})")
 _MOJIBAKE_SIGN = re.compile(r"[ÃÂÄÅÐÑØÙâãÎÏ\x80-\x9f]")
 # A word as mojibake has them: what was a byte of a letter may have become a control character or a no-break space.
 _MOJIBAKE_WORD = re.compile(r"[^\x00-\x20\u00ad\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]+")

@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,13 +19,13 @@ from newsfilter.normal_form import build_tables
 from newsfilter.records import LABELS, Page
 from newsfilter.training import corpus, mixing
 from newsfilter.training.fit import SEED, Hyperparameters, fit
-from newsfilter.training.generator import Templates, read_templates
+from newsfilter.training.generator import read_templates
 from newsfilter.training.glue import GluedPage, glued_pages
 from newsfilter.training.labels import LabelledDocument, read_labelled
-from newsfilter.training.phrases import Bank, read_phrases
+from newsfilter.training.phrases import read_class_words, read_phrases
 from newsfilter.training.save import save_model
 from newsfilter.training.thresholds import choose_thresholds
-from newsfilter.training.wardrobe import make_wardrobe
+from newsfilter.training.wardrobe import Stock, make_wardrobe
 
 INJECTIONS = 2  # times that spam and widgets are put among the paragraphs of each training page
 COPIES = 2  # recombinations of each labelled document
@@ -49,7 +49,7 @@ class Gathered:
     validation_glued: list[GluedPage]
 
 
-def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, templates: Mapping[str, Templates], say: corpus.Say) -> Gathered:
+def gather(data: Path, labelled: Sequence[LabelledDocument], stock: Stock, say: corpus.Say) -> Gathered:
     """Collect all pages. What is mixed into a training page comes from training sites, too."""
     rng = random.Random(SEED)  # noqa: S311 - draws pages, guards nothing
     html: list[corpus.Example] = []
@@ -74,7 +74,7 @@ def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, templat
             others.append(example)
     say(f"{len(html):,} pages, {len(partly):,} of which a part is labelled, {len(others):,} that are no articles")
     documents = [document for document in labelled if not corpus.in_validation(document.site)]
-    wardrobe = make_wardrobe(bank, html, documents, templates)
+    wardrobe = make_wardrobe(stock, html, documents)
     pages = [*html, *partly]
     examples = [*pages, *(mixing.visible_text_example(example, wardrobe, rng) for example in pages)]
     examples += [mixing.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
@@ -86,7 +86,7 @@ def gather(data: Path, labelled: Sequence[LabelledDocument], bank: Bank, templat
     ]
     whole = [*html, *rng.sample(texts, len(texts) // 2), *(example for example in turkish if example.source == "ttc")]
     held_out = [document for document in labelled if corpus.in_validation(document.site)]
-    own_wardrobe = make_wardrobe(bank, validation, held_out, templates)
+    own_wardrobe = make_wardrobe(stock, validation, held_out)
     validation_glued = list(glued_pages([page for page in validation if page.kind == "article"], held_out, own_wardrobe, rng))
     validation += mixing.labelled_examples(held_out, own_wardrobe, rng, 0)
     return Gathered([*examples, *others, *turkish], list(glued_pages(whole, documents, wardrobe, rng)), validation, validation_glued)
@@ -120,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="the folder with pages/ and text/")
     parser.add_argument("--labelled", type=Path, default=Path("fixtures/labelled"))
     parser.add_argument("--phrases", type=Path, default=Path("fixtures/phrases"))
+    parser.add_argument("--markup", type=Path, default=Path("fixtures/markup"))
     parser.add_argument("--spam", type=Path, default=Path("fixtures/spam"))
     parser.add_argument("-o", "--out", type=Path, default=Path("models/shipped"))
     parser.add_argument("--name", default="newsfilter-1")
@@ -130,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - started:6.0f} s  {line}", file=sys.stderr, flush=True)
 
     labelled = list(read_labelled(options.labelled))
-    gathered = gather(options.data, labelled, read_phrases(options.phrases), read_templates(options.spam), say)
+    stock = Stock(read_phrases(options.phrases), read_templates(options.spam), read_class_words(options.markup))
+    gathered = gather(options.data, labelled, stock, say)
     tables, hyperparameters = build_tables(), Hyperparameters()
     fitted = fit(gathered.examples, gathered.glued, tables, hyperparameters, say)
     held_out = [document for document in labelled if corpus.in_validation(document.site)]

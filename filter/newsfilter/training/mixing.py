@@ -4,12 +4,13 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from newsfilter.cuts import sentence_spans
 from newsfilter.dateline import read_dateline
+from newsfilter.extract import HINT_WORDS
 from newsfilter.records import Block, Metadata, Page
 from newsfilter.training.corpus import Example, as_text, document_lines, fold_of
 from newsfilter.training.labels import LabelledDocument
@@ -24,6 +25,8 @@ CLEAN_TRANSPLANTS = 4  # of so many clean Turkish texts, one is put into the mar
 MIN_SLOTS = 3  # body blocks that a page needs to lend its markup
 LONG = 60  # characters of a line that takes a paragraph's markup, not a subhead's
 TAIL_SHARE = 0.6  # of the labelled texts whose lines below the last paragraph go into the article's container, too
+STYLED_SHARE = 0.6  # of the texts in a real page's markup, whose class and id words are drawn anew
+OWN_CLASS_SHARE = 0.4  # of the widgets in them that have class words of their own
 TRANSPLANTED = "transplanted"
 WIDGETS = frozenset({"teaser", "reaction", "comment", "notice", "caption", "byline"})
 
@@ -113,9 +116,11 @@ def injected_example(example: Example, documents: Sequence[LabelledDocument], wa
     entries = [(page.text_of(block), block, label) for block, label in zip(page.blocks, example.labels, strict=True)]
     places = sorted((rng.choice(body) if rng.random() < 0.6 else body[-1] for _ in pool[: rng.randint(2, 14)]), reverse=True)
     added: set[str] = set()
+    style = wardrobe.style(example.lang, rng)
     for place, (text, label) in zip(places, pool, strict=False):
         added.add(text)
-        entries.insert(place + 1, (text, _like(page.blocks[place], label, rng), label))
+        block = _like(page.blocks[place], label, rng)
+        entries.insert(place + 1, (text, _styled(block, label, style, rng) if rng.random() < OWN_CLASS_SHARE / 2 else block, label))
     if rng.random() < 0.5:
         spam = wardrobe.spam_lines(example.lang, example.site, rng.choice((1, 1, 2)), rng)
         added.update(line for line, _ in spam)
@@ -142,13 +147,14 @@ def transplanted_example(document: LabelledDocument, markup: Example, wardrobe: 
     if len(slots) < MIN_SLOTS or len(own) < 2:
         return None
     page, headline = markup.page, next((text for text, label in lines if label == "headline"), None)
+    style = wardrobe.style(document.lang, rng) if rng.random() < STYLED_SHARE else {}
 
     def refilled(first: int, last: int) -> Iterator[tuple[str, Block, str]]:
         """The page's furniture, each block with another text of its label; it goes where there is none."""
         for block, label in zip(page.blocks[first:last], markup.labels[first:last], strict=True):
             text = headline if label == "headline" else wardrobe.furniture_line(label, document.lang, document.site, rng)
             if text is not None:
-                yield text, replace(block, inline=()), label
+                yield text, _styled(replace(block, inline=()), label, style, rng), label
 
     inside = lines[own[0] :] if rng.random() < TAIL_SHARE else lines[own[0] : own[-1] + 1]
     long = [number for number in slots if len(page.text_of(page.blocks[number])) >= LONG] or slots
@@ -159,13 +165,24 @@ def transplanted_example(document: LabelledDocument, markup: Example, wardrobe: 
     for place, (text, label) in enumerate(inside):
         if label == "body":
             last = page.blocks[chosen[place * len(chosen) // len(inside)] if len(text) >= LONG else rng.choice(short)]
-            entries.append((text, replace(last, inline=()), label))
+            last = _styled(replace(last, inline=()), label, style, rng)
+            entries.append((text, last, label))
         elif label != "headline":
-            entries.append((text, _like(last, label, rng), label))
+            inserted = _like(last, label, rng)
+            entries.append((text, _styled(inserted, label, style, rng) if rng.random() < OWN_CLASS_SHARE else inserted, label))
     entries += refilled(slots[-1] + 1, slots[-1] + 1 + rng.choice((5, 15, 40)))
     moved = _page_of([(text, block) for text, block, _ in entries], replace(page, metadata=Metadata(title=headline)))
     weight = HARD_COPY_WEIGHT if document.hard else COPY_WEIGHT
     return Example(moved, tuple(label for _, _, label in entries), document.site, TRANSPLANTED, document.lang, weight=weight)
+
+
+def _styled(block: Block, label: str, style: Mapping[str, Sequence[tuple[str, ...]]], rng: random.Random) -> Block:
+    """Return the block with class and id words of the style, and some of its own."""
+    entries = style.get(label)
+    if not entries:
+        return block
+    kept = block.hints[len(block.hints) - rng.choice((0, 0, 2, 4)) :] if len(block.hints) > 4 else ()
+    return replace(block, hints=(*rng.choice(entries), *kept)[:HINT_WORDS])
 
 
 def transplanted_examples(

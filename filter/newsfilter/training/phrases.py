@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from newsfilter.errors import InputError
+from newsfilter.extract import hint_words
+from newsfilter.records import LABELS
 
 Lines = list[tuple[str, str]]
 Bank = Mapping[str, Mapping[str, Sequence[str]]]  # language -> kind -> phrases
+ClassWords = Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]]  # language -> label -> class and id words of blocks
 
 KINDS = ("teaser", "prefix", "navigation", "reaction", "comment", "notice", "byline")
 _DECORATIONS = ("{}", "{}", "{}", "{}", "{}:", "{} »", "{} ›", "► {}", "• {}", "[{}]", "{} (0)", "{} >")
@@ -34,6 +37,25 @@ def read_phrases(folder: Path) -> Bank:
                 raise InputError(f"{file}:{number}: no line of phrases; write 'kind|phrase; phrase', with a kind of {', '.join(KINDS)}")
             kinds[kind] = [phrase for raw in phrases.split("; ") if (phrase := raw.strip(" " if kind == "prefix" else None))]
     return bank
+
+
+def read_class_words(folder: Path) -> ClassWords:
+    """Read ``LANG.txt`` files of class and id words: a line a label, ``label|words of one block; words of another; …``, innermost element first.
+
+    Raises
+    ------
+    InputError
+        For a line of another form or an unknown label; the message names file and line.
+    """
+    result: dict[str, dict[str, list[tuple[str, ...]]]] = {}
+    for file in sorted(folder.glob("*.txt")):
+        labels = result.setdefault(file.stem, {})
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            label, bar, entries = line.partition("|")
+            if not bar or label not in LABELS:
+                raise InputError(f"{file}:{number}: no line of class words; write 'label|words; words', with one of the labels")
+            labels[label] = [words for entry in entries.split(";") if (words := hint_words(entry))]
+    return result
 
 
 def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: Sequence[str], rng: random.Random) -> Lines:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from newsfilter.classifier import Model
+from newsfilter.classifier import Model, is_prose
 from newsfilter.records import KINDS
 from newsfilter.training.corpus import Example
 from newsfilter.training.fit import cut_design
@@ -14,7 +14,7 @@ from newsfilter.training.glue import GluedPage
 SPAM_PRECISION, CUT_PRECISION, KIND_PRECISION = 0.99, 0.95, 0.95
 ARTICLES_DOUBTED = 0.01  # share of articles that may be called unlike one
 BODY = 0.6  # probability of body from which on a block stays: the best word F1 on the validation pages (docs/decisions/0008)
-LOWEST, HIGHEST = 0.3, 0.95  # no threshold lies outside: the validation part is too small to speak for the edges
+LOWEST, HIGHEST = 0.3, 0.98  # no threshold lies outside: the validation part is too small to speak for the edges
 
 
 def choose(probabilities: npt.ArrayLike, right: npt.ArrayLike, precision: float) -> float:
@@ -36,17 +36,19 @@ def choose(probabilities: npt.ArrayLike, right: npt.ArrayLike, precision: float)
 def choose_thresholds(model: Model, examples: Sequence[Example], glued: Sequence[GluedPage]) -> dict[str, float]:
     """Choose all thresholds of a model on validation pages.
 
-    A kind of spam is right where the block is not body: what matters is that no article's text goes.
+    A kind of spam is right where the block is not body: what matters is that no article's text goes. Only sentences count, which these thresholds are
+    for: lines of links are easy.
     """
     scored = [model.score([example.page])[0] for example in examples]
     rows = np.concatenate([item.probabilities for item in scored])
     labels = np.array([label for example in examples for label in example.labels])
     known, removable = labels != "", labels != "body"
+    prose = np.array([is_prose(example.page.text_of(block)) for example in examples for block in example.page.blocks])
     top = rows.argmax(axis=1)
     thresholds = {"body": BODY}
     for number, label in enumerate(model.labels):
         if label.startswith("spam-"):
-            chosen = known & (top == number)
+            chosen = known & prose & (top == number)
             thresholds[label] = choose(rows[chosen, number], removable[chosen], SPAM_PRECISION)
     if glued:
         matrix, is_spam, _ = cut_design([(page, model.text) for page in glued], model.tables, model.labels)

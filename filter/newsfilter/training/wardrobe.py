@@ -2,17 +2,27 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from newsfilter.cuts import sentence_spans
 from newsfilter.training.corpus import Example, fold_of
 from newsfilter.training.generator import Generator, Templates
 from newsfilter.training.labels import LabelledDocument
-from newsfilter.training.phrases import Bank, dressed
+from newsfilter.training.phrases import Bank, ClassWords, dressed
 
 Lines = list[tuple[str, str]]  # (text, label)
 
+NATIVE_SHARE = 2 / 3  # of the sites whose class and id words are of their language
 WRITTEN_SHARE = 0.6  # of furniture lines: out of labelled documents, the others out of the stock phrases
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What was written for all languages alike, from ``fixtures/``."""
+
+    phrases: Bank
+    templates: Mapping[str, Templates]
+    class_words: ClassWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class Wardrobe:
     furniture: Mapping[tuple[str, int], Mapping[str, Sequence[str]]]  # (language, fold) -> label -> lines of labelled documents
     spam: Mapping[tuple[str, int], Sequence[tuple[str, str]]]  # (language, fold) -> labelled spam blocks; language "" holds all
     templates: Mapping[str, Templates]
+    class_words: ClassWords = field(default_factory=dict)
 
     def dress(self, lines: Sequence[tuple[str, str]], lang: str, site: str, rng: random.Random) -> Lines:
         """Put furniture into and around labelled lines."""
@@ -44,6 +55,11 @@ class Wardrobe:
         if not written and not stock:
             return None
         return rng.choice(written if not stock or (written and rng.random() < WRITTEN_SHARE) else stock)
+
+    def style(self, lang: str, rng: random.Random) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """Draw a site's habits: for each label, class and id words that its blocks have. A third of them are English words, as everywhere."""
+        known = self.class_words.get(lang if rng.random() < NATIVE_SHARE else "en") or self.class_words.get("en", {})
+        return {label: tuple(rng.sample(list(entries), min(len(entries), rng.choice((1, 2, 3))))) for label, entries in known.items()}
 
     def generator(self, lang: str, rng: random.Random) -> Generator:
         """Return the generator of the page's language, at times of another: hijackers do not ask what language a site has."""
@@ -100,9 +116,7 @@ class Wardrobe:
         return result
 
 
-def make_wardrobe(
-    bank: Bank, examples: Sequence[Example], documents: Sequence[LabelledDocument], templates: Mapping[str, Templates]
-) -> Wardrobe:
+def make_wardrobe(stock: Stock, examples: Sequence[Example], documents: Sequence[LabelledDocument]) -> Wardrobe:
     """Gather the headlines of pages, and the headlines, teasers and spam of labelled documents."""
     found: dict[tuple[str, int], dict[str, None]] = {}
     spam: dict[tuple[str, int], dict[tuple[str, str], None]] = {}
@@ -121,9 +135,10 @@ def make_wardrobe(
                 spam.setdefault((document.lang, fold), {})[text, label] = None
                 spam.setdefault(("", fold), {})[text, label] = None
     return Wardrobe(
-        bank,
+        stock.phrases,
         {key: tuple(texts) for key, texts in found.items()},
         {key: {label: tuple(texts) for label, texts in kinds.items()} for key, kinds in furniture.items()},
         {key: tuple(lines) for key, lines in spam.items()},
-        templates,
+        stock.templates,
+        stock.class_words,
     )
