@@ -21,8 +21,9 @@ from newsfilter.decode import decode
 from newsfilter.document import clean_many
 from newsfilter.records import Source
 from newsfilter.settings import Settings
-from newsfilter.training.corpus import PAGE_SETS, in_validation, page_rows, site_of
+from newsfilter.training.corpus import PAGE_SETS, page_rows, site_of
 from newsfilter.training.scoring import sentence_lines, set_f1, visible_text
+from newsfilter.training.splits import in_validation
 
 Rows = list[tuple[str, str, str]]
 Table = dict[str, dict[str, float]]

@@ -17,11 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.extraction import newsfilter_tables
 from benchmarks.injection import injected_pages, make_stock, read_held_out, validation_pages
-from benchmarks.spam import FIXTURES, calibration, hard_negatives, newsfilter_system, scored
+from benchmarks.spam import FIXTURES, calibration, hard_negatives, newsfilter_system, scored, unseen_texts
 
 from newsfilter.classifier import Model
 from newsfilter.model_file import load_model
-from newsfilter.training.corpus import as_text
 from newsfilter.training.evaluation import evaluate
 from newsfilter.training.labels import read_labelled, split_of
 
@@ -80,8 +79,7 @@ def fixture_figures(model: Model) -> dict[str, float]:
                     figures[f"{name} {row.label} {measure}"] = round(estimate.value, 4)
     kept, _ = hard_negatives(held_out, model)
     figures["hard negatives kept"] = round(kept["all"]["kept"] / kept["all"]["blocks"], 4)
-    texts = [as_text([block[:2] for block in item.blocks], "\n\n") for item in held_out]
-    figures["calibration error of texts"] = calibration(texts, model, "texts")["expected calibration error"]
+    figures["calibration error of texts"] = calibration(unseen_texts(FIXTURES / "held-out"), model, "texts")["expected calibration error"]
     return figures
 
 

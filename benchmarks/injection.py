@@ -21,9 +21,10 @@ from newsfilter.errors import InputError
 from newsfilter.extract import extract, parse
 from newsfilter.records import Page
 from newsfilter.training.alignment import gold_labels
-from newsfilter.training.corpus import PAGE_SETS, in_validation, page_rows, site_of
+from newsfilter.training.corpus import PAGE_SETS, page_rows, site_of
 from newsfilter.training.generator import Generator, Templates, read_templates
 from newsfilter.training.scoring import visible_text
+from newsfilter.training.splits import in_validation
 
 WIDGETS = ("reaction", "comment", "teaser", "notice")
 LINES = (2, 6)  # of spam, and of widgets, that a page gets

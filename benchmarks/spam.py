@@ -38,7 +38,9 @@ from newsfilter.model_file import load_model
 from newsfilter.records import Article, MediaType, Page, Source
 from newsfilter.settings import Settings
 from newsfilter.training.corpus import as_text
+from newsfilter.training.labels import read_labelled
 from newsfilter.training.scoring import calibration_error, sentence_lines
+from newsfilter.training.splits import in_validation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EVERYTHING = Settings(max_bytes=0, min_words=0)
@@ -171,6 +173,12 @@ def calibration(examples: Sequence[tuple[Page, Sequence[str]]], model: Model, ti
     }
 
 
+def unseen_texts(held_out: Path) -> list[tuple[Page, Sequence[str]]]:
+    """The labelled documents that no training saw, as plain text: those held out by folder and those by site."""
+    own = [document for document in read_labelled(FIXTURES / "labelled") if in_validation(document.site)]
+    return [as_text(document.blocks, "\n\n") for document in (*read_labelled(held_out), *own)]
+
+
 def show(title: str, first: str, table: Mapping[str, Mapping[str, float]]) -> None:
     columns = list(next(iter(table.values())))
     print(f"\n{title}\n\n| {first} | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
@@ -200,7 +208,7 @@ def main() -> int:
     hard, lost = hard_negatives(documents, model)
     errors = {
         "validation pages": calibration([page.labelled() for page in tqdm(pages, desc="labelling", unit=" pages")], model, "pages"),
-        "held-out documents": calibration([as_text([block[:2] for block in item.blocks], "\n\n") for item in documents], model, "text"),
+        "labelled documents": calibration(unseen_texts(options.held_out), model, "texts"),
     }
     show(f"{len(items)} HTML pages with injected lines", "system", {name: tally.percent() for name, tally in tallies["html"].items()})
     show("The same pages as visible text", "system", {name: tally.percent() for name, tally in tallies["text"].items()})

@@ -12,9 +12,10 @@ from pathlib import Path
 from newsfilter.decode import decode
 from newsfilter.document import clean_many
 from newsfilter.records import KINDS, Source
-from newsfilter.training.corpus import PAGE_SETS, in_validation, page_rows, site_of
+from newsfilter.training.corpus import PAGE_SETS, page_rows, site_of
 from newsfilter.training.labels import read_labelled
 from newsfilter.training.scoring import visible_text
+from newsfilter.training.splits import in_validation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

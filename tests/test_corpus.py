@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from newsfilter.errors import InputError
 from newsfilter.extract import extract
 from newsfilter.training.alignment import segment_labels
-from newsfilter.training.corpus import FOLDS, Example, as_text, document_lines, fold_of, in_validation, site_of
+from newsfilter.training.corpus import Example, as_text, document_lines, site_of
 from newsfilter.training.generator import read_templates
 from newsfilter.training.labels import LabelledDocument, read_labelled
 from newsfilter.training.mixing import injected_example, labelled_examples, recombined, transplanted_example, visible_text_example
 from newsfilter.training.phrases import read_class_words
+from newsfilter.training.splits import FOLDS, fold_of, in_validation
 from newsfilter.training.wardrobe import Stock, Wardrobe, make_wardrobe
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from newsfilter.errors import InputError
 from newsfilter.training import labels
-from newsfilter.training.corpus import in_validation
 from newsfilter.training.labels import (
     LabelledDocument,
     LabelsError,
@@ -26,6 +25,7 @@ from newsfilter.training.labels import (
     read_training,
     split_of,
 )
+from newsfilter.training.splits import in_validation
 
 LABELLED = Path(__file__).parents[1] / "fixtures/labelled"
 LONG_TEXT = "The council of Harrow Bridge voted to keep the old ferry for two more winters."
@@ -440,15 +440,6 @@ def test_the_split_is_that_of_the_corpus() -> None:
     assert [split_of(labelled(site, ("x", "body"))) for site in sites] == [in_validation(site) for site in sites]
     assert 70 < sum(map(in_validation, sites)) < 130
     assert (in_validation(TRAINING_SITE), in_validation(VALIDATION_SITE)) == (False, True)
-
-
-def test_the_split_follows_its_share() -> None:
-    documents = [labelled(f"site-{number}.example", ("x", "body")) for number in range(500)]
-    half = [split_of(document, 0.5) for document in documents]
-    assert 210 < sum(half) < 290
-    assert all(half[number] for number, document in enumerate(documents) if split_of(document))  # held out of less, held out of more
-    assert not any(split_of(document, 0) for document in documents)
-    assert all(split_of(document, 1) for document in documents)
 
 
 def test_without_a_site_rows_go_by_text_and_documents_by_id() -> None:

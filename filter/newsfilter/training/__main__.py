@@ -24,9 +24,11 @@ from newsfilter.training.glue import GluedPage, glued_pages
 from newsfilter.training.labels import LabelledDocument, read_labelled
 from newsfilter.training.phrases import read_class_words, read_phrases
 from newsfilter.training.save import save_model
+from newsfilter.training.splits import in_validation, is_of_publisher, publisher_names
 from newsfilter.training.thresholds import choose_thresholds
 from newsfilter.training.wardrobe import Stock, make_wardrobe
 
+TEXTS = frozenset(f"{source}-text" for source in corpus.PAGE_SETS)
 INJECTIONS = 2  # times that spam and widgets are put among the paragraphs of each training page
 COPIES = 2  # recombinations of each labelled document
 
@@ -56,36 +58,35 @@ def gather(data: Path, labelled: Sequence[LabelledDocument], stock: Stock, say: 
     validation: list[corpus.Example] = []
     for source in corpus.PAGE_SETS:
         for example in corpus.html_examples(data, source):
-            (validation if corpus.in_validation(example.site) else html).append(example)
+            (validation if in_validation(example.site) else html).append(example)
         say(f"{source}: {len(html):,} pages so far")
     # A publisher of the validation part has pages in other sets, too, under its host's name.
-    names = corpus.publisher_names(example.site for example in validation)
+    names = publisher_names(example.site for example in validation)
 
     def unseen(site: str) -> bool:
-        return corpus.in_validation(site) or corpus.is_of_publisher(site, names)
+        return in_validation(site) or is_of_publisher(site, names)
 
     html = [example for example in html if not unseen(example.site)]
     partly = [example for example in corpus.segment_examples(data) if not unseen(example.site)]
     others: list[corpus.Example] = []
     for example in corpus.other_examples(data):
-        if corpus.in_validation(example.site):
+        if in_validation(example.site):
             validation.append(example)
         elif not unseen(example.site):
             others.append(example)
     say(f"{len(html):,} pages, {len(partly):,} of which a part is labelled, {len(others):,} that are no articles")
-    documents = [document for document in labelled if not corpus.in_validation(document.site)]
+    documents = [document for document in labelled if not in_validation(document.site)]
     wardrobe = make_wardrobe(stock, html, documents)
     pages = [*html, *partly]
     examples = [*pages, *(mixing.visible_text_example(example, wardrobe, rng) for example in pages)]
-    examples += [mixing.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
+    injected = [mixing.injected_example(example, documents, wardrobe, rng) for _ in range(INJECTIONS) for example in html]
+    examples += [*injected, *(mixing.visible_text_example(example, wardrobe, rng) for example in injected[: len(html)])]
     examples += mixing.labelled_examples(documents, wardrobe, rng, COPIES)
     examples += mixing.transplanted_examples(documents, html, wardrobe, rng)
     turkish = list(mixing.turkish_examples(data, documents, html, wardrobe, rng))
-    texts = [
-        example for example in examples if example.source.endswith("-text") and example.source.removesuffix("-text") in corpus.PAGE_SETS
-    ]
+    texts = [example for example in examples if example.source in TEXTS]
     whole = [*html, *rng.sample(texts, len(texts) // 2), *(example for example in turkish if example.source == "ttc")]
-    held_out = [document for document in labelled if corpus.in_validation(document.site)]
+    held_out = [document for document in labelled if in_validation(document.site)]
     own_wardrobe = make_wardrobe(stock, validation, held_out)
     validation_glued = list(glued_pages([page for page in validation if page.kind == "article"], held_out, own_wardrobe, rng))
     validation += mixing.labelled_examples(held_out, own_wardrobe, rng, 0)
@@ -135,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     gathered = gather(options.data, labelled, stock, say)
     tables, hyperparameters = build_tables(), Hyperparameters()
     fitted = fit(gathered.examples, gathered.glued, tables, hyperparameters, say)
-    held_out = [document for document in labelled if corpus.in_validation(document.site)]
+    held_out = [document for document in labelled if in_validation(document.site)]
     check: list[Page] = [extract(_CHECK_HTML), *(corpus.as_text(document.blocks[:16])[0] for document in held_out[:3])]
     about = {
         "hyperparameters": asdict(hyperparameters),

@@ -16,8 +16,9 @@ from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
 from newsfilter.normal_form import Floats, Tables, page_codes
 from newsfilter.records import KINDS, LABELS
-from newsfilter.training.corpus import FOLDS, Example, Say, fold_of
+from newsfilter.training.corpus import Example, Say
 from newsfilter.training.glue import GluedPage, is_spam
+from newsfilter.training.splits import FOLDS, fold_of
 
 SEED = 20240619
 MIN_SITES = 2  # an n-gram that fewer sites or documents use says more about them than about its label

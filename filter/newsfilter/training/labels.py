@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from newsfilter.errors import InputError
 from newsfilter.records import LABELS
 from newsfilter.settings import nearest
+from newsfilter.training.splits import in_validation
 
 LONGEST_LINE = 10_000_000  # bytes; what is longer is a file in one line, or a quote that was never closed
 LONG = (
@@ -117,7 +118,7 @@ def read_training(paths: Sequence[Path], mapping: Mapping[str, str] | None = Non
     return documents
 
 
-def split_of(document: LabelledDocument, share: float = 0.2) -> bool:
+def split_of(document: LabelledDocument) -> bool:
     """Whether a document is in the validation part, which no training sees.
 
     By digest of its site, so that a new page of an old site stays on its side. A row without a site goes by its text: equal texts share a side.
@@ -127,7 +128,7 @@ def split_of(document: LabelledDocument, share: float = 0.2) -> bool:
     True
     """
     key = document.site or (_folded(document.blocks[0][0]) if document.alone else document.id)
-    return int(hashlib.sha256(f"split-1:{key}".encode()).hexdigest()[:8], 16) < share * 0x100000000
+    return in_validation(key)
 
 
 def duplicates(documents: Sequence[LabelledDocument]) -> int:

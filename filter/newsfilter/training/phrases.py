@@ -8,9 +8,12 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from newsfilter.cuts import sentence_spans
 from newsfilter.errors import InputError
 from newsfilter.extract import hint_words
 from newsfilter.records import LABELS
+
+RELATED_SHARE = 0.3  # of the boxes of teasers whose headlines share the article's words
 
 Lines = list[tuple[str, str]]
 Bank = Mapping[str, Mapping[str, Sequence[str]]]  # language -> kind -> phrases
@@ -67,9 +70,10 @@ def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: 
         return result
     below = body[-1] + 1
     parts: list[tuple[int, Lines]] = []
+    related = _as_headlines([text for text, label in lines if label == "body"], rng)
     for _ in range(rng.choice((0, 1, 1, 2))):
         place = rng.choice(body[1:]) if rng.random() < 0.6 else below
-        parts.append((place, _teasers(kinds, lang, headlines, rng)))
+        parts.append((place, _teasers(kinds, lang, related if related and rng.random() < RELATED_SHARE else headlines, rng)))
     if rng.random() < 0.4:
         parts.append((below if rng.random() < 0.8 else body[0], _reactions(kinds, lang, rng)))
     for kind, chance in (("comment", 0.4), ("notice", 0.4)):
@@ -91,6 +95,17 @@ def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: 
     for place, part in sorted(parts, key=lambda item: -item[0]):
         result[place:place] = part
     return result
+
+
+def _as_headlines(paragraphs: Sequence[str], rng: random.Random) -> list[str]:
+    """Make headlines that speak of what the article speaks of, as those of related stories do: short sentences of it without their full stop."""
+    found = []
+    for text in paragraphs:
+        for start, end in sentence_spans(text):
+            words = text[start:end].rstrip(".。।۔").split()
+            if 5 <= len(words) <= 14:
+                found.append(" ".join(words))
+    return rng.sample(found, min(len(found), 3))
 
 
 def _teasers(kinds: Mapping[str, Sequence[str]], lang: str, headlines: Sequence[str], rng: random.Random) -> Lines:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from newsfilter.cuts import sentence_spans
-from newsfilter.training.corpus import Example, fold_of
+from newsfilter.training.corpus import Example
 from newsfilter.training.generator import Generator, Templates
 from newsfilter.training.labels import LabelledDocument
 from newsfilter.training.phrases import Bank, ClassWords, dressed
+from newsfilter.training.splits import fold_of
 
 Lines = list[tuple[str, str]]  # (text, label)
 
