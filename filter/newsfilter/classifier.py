@@ -24,11 +24,8 @@ LEAF_UNITS = 100_000  # a leaf of 1 is a log odd of .00001
 DEFAULT_THRESHOLD = 0.5
 SURELY_BODY = 0.7  # probability of body from which on a line is kept that is likelier spam
 MAYBE_BODY = 0.25  # the same for a sentence
-SUREST, NEARLY, NEVER_BODY = (
-    5,
-    0.6,
-    0.2,
-)  # blocks whose mean says how sure the model can be on a page; share of it that is enough; and never less
+SUREST, SURE_PAGE = 5, 0.8  # blocks whose mean says how sure the model can be on a page; from where on it is one whose make it knows
+NEVER_BODY = 0.2  # probability of body below which nothing is, on no page
 HARDLY_BODY, HARDLY_FURNITURE = 0.15, 0.3  # a sentence of a plain text stays that may be body, and of which no furniture is likely
 PROSE_CHARACTERS = 40
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff]")
@@ -326,10 +323,9 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     """Return the label of each block.
 
     Where a kind of spam is likeliest, a line is spam unless it is surely body. A sentence is spam only where the model is as sure as its card says,
-    and not where it may be body at all: reporting on what spam sells reads like both. Else a block is body from the probability on that the card
-    gives, and a sentence of a plain text where that is likeliest, or nothing is likely; what is neither is the likeliest kind of furniture.
-
-    On a page of a make that the model does not know, nothing is surely body. There a block is body that is nearly as likely as the surest ones.
+    and not where it may be body at all: reporting on what spam sells reads like both. Else a block is body from a share of the probability of the
+    page's surest blocks on, which the card gives, since on a page of a make that the model does not know nothing is surely body; a sentence of a
+    plain text also where body is likeliest, or nothing is likely. What is neither is the likeliest kind of furniture.
     """
     labels = model.labels
     body = labels.index("body")
@@ -337,7 +333,7 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     furniture = [number for number, label in enumerate(labels) if number not in (body, *spam)]
     limits = {number: model.threshold(labels[number]) for number in (body, *spam)}
     surest = float(np.sort(probabilities[:, body])[-SUREST:].mean()) if len(probabilities) else 0.0
-    enough = min(limits[body], max(NEVER_BODY, surest * NEARLY))
+    enough = max(limits[body] * surest, NEVER_BODY)
     result = []
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
@@ -349,7 +345,8 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
         likeliest = max(furniture, key=row.__getitem__, default=body)
         # Plain text has no markup that says what a sentence is if it is not body.
         spared = prose and not page.html and (best == body or (row[body] >= HARDLY_BODY and row[likeliest] < HARDLY_FURNITURE))
-        result.append("body" if spared or row[body] >= enough else labels[likeliest])
+        is_body = row[body] >= enough and (row[body] >= row[likeliest] or surest < SURE_PAGE)
+        result.append("body" if spared or is_body else labels[likeliest])
     return result
 
 

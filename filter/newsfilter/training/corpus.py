@@ -19,6 +19,7 @@ from newsfilter.training.alignment import gold_labels, segment_labels
 from newsfilter.training.labels import LabelledDocument
 
 PAGE_SETS = ("wcxb", "fundus", "daniel")
+PAGE_WEIGHT = 2.0  # of a real page with a gold text, where a labelled document of our own has 4
 SEGMENT_SET = "trafilatura-eval"
 
 # Hosts whose last two labels are a registry's, not a site's.
@@ -79,7 +80,8 @@ def html_examples(data: Path, source: str) -> Iterator[Example]:
         page = extract(decode(raw).text, url=row.get("url"))
         if page.blocks:
             title = row.get("title") or ""
-            yield Example(page, tuple(gold_labels(page, row["text"], title)), site_of(row, source), source, row["lang"], row["text"], title)
+            labels = tuple(gold_labels(page, row["text"], title))
+            yield Example(page, labels, site_of(row, source), source, row["lang"], row["text"], title, PAGE_WEIGHT)
 
 
 def segment_examples(data: Path) -> Iterator[Example]:
