@@ -46,9 +46,9 @@ Tree = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.floa
 class Hyperparameters:
     """What was chosen on the validation part: docs/decisions/0007."""
 
-    context_rounds: int = 110
-    body_rounds: int = 100  # the label that decides what is kept gets more trees than the kinds of furniture
-    rounds: int = 35
+    context_rounds: int = 170
+    body_rounds: int = 160  # the label that decides what is kept gets more trees than the kinds of furniture
+    rounds: int = 40
     cut_rounds: int = 60
     kind_rounds: int = 60
     learning_rate: float = 0.15

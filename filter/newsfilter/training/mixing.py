@@ -19,6 +19,7 @@ from newsfilter.training.wardrobe import Lines, Wardrobe
 
 COPY_WEIGHT, HARD_COPY_WEIGHT = 2.0, 4.0  # of a labelled document amid other furniture; of one that speaks of what spam sells
 LABELLED_WEIGHT, HARD_WEIGHT = 4.0, 8.0  # of labelled documents as they are
+INJECTED_WEIGHT = 1.5  # what is put among an article's paragraphs is rare beside them, and what this is for
 OWN_LANGUAGE = 0.7  # share of the widgets put into a page that come from a document in its language, if there is one
 CLEAN_TEXTS = 1600  # of the clean Turkish texts; their furniture repeats itself beyond that
 CLEAN_TRANSPLANTS = 4  # of so many clean Turkish texts, one is put into the markup of a real page
@@ -132,7 +133,7 @@ def injected_example(example: Example, documents: Sequence[LabelledDocument], wa
         label if text in added or (label == "body" and number in close) else "" for number, (text, _, label) in enumerate(entries)
     )
     injected = _page_of([(text, block) for text, block, _ in entries], page)
-    return replace(example, page=injected, labels=labels, source=f"{example.source}-injected")
+    return replace(example, page=injected, labels=labels, source=f"{example.source}-injected", weight=example.weight * INJECTED_WEIGHT)
 
 
 def transplanted_example(document: LabelledDocument, markup: Example, wardrobe: Wardrobe, rng: random.Random) -> Example | None:

@@ -13,6 +13,7 @@ from newsfilter.errors import InputError
 from newsfilter.extract import hint_words
 from newsfilter.records import LABELS
 
+SUBHEAD = 60  # characters that a body line has less than, to be taken for a subhead
 RELATED_SHARE = 0.3  # of the boxes of teasers whose headlines share the article's words
 
 Lines = list[tuple[str, str]]
@@ -70,9 +71,13 @@ def dressed(lines: Sequence[tuple[str, str]], lang: str, bank: Bank, headlines: 
         return result
     below = body[-1] + 1
     parts: list[tuple[int, Lines]] = []
+    # A box above a subhead: what follows a box of headlines and reads like one need not be one more.
+    subheads = [
+        number for number in body[1:-1] if len(lines[number][0]) < SUBHEAD and not lines[number][0].rstrip().endswith((".", "!", "…", "。"))
+    ]
     related = _as_headlines([text for text, label in lines if label == "body"], rng)
     for _ in range(rng.choice((0, 1, 1, 2))):
-        place = rng.choice(body[1:]) if rng.random() < 0.6 else below
+        place = rng.choice(subheads if subheads and rng.random() < 0.4 else body[1:]) if rng.random() < 0.6 else below
         parts.append((place, _teasers(kinds, lang, related if related and rng.random() < RELATED_SHARE else headlines, rng)))
     if rng.random() < 0.4:
         parts.append((below if rng.random() < 0.8 else body[0], _reactions(kinds, lang, rng)))
