@@ -25,6 +25,7 @@ DEFAULT_THRESHOLD = 0.5
 SURELY_BODY = 0.7  # probability of body from which on a line is kept that is likelier spam
 MAYBE_BODY = 0.25  # the same for a sentence
 SUREST, SURE_PAGE = 5, 0.8  # blocks whose mean says how sure the model can be on a page; from where on it is one whose make it knows
+PLAIN_BODY = 0.5  # the share that is enough in plain text, where a subhead has nothing but its words to show that it is one
 NEVER_BODY = 0.2  # probability of body below which nothing is, on no page
 HARDLY_BODY, HARDLY_FURNITURE = 0.15, 0.3  # a sentence of a plain text stays that may be body, and of which no furniture is likely
 PROSE_CHARACTERS = 40
@@ -333,7 +334,7 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     furniture = [number for number, label in enumerate(labels) if number not in (body, *spam)]
     limits = {number: model.threshold(labels[number]) for number in (body, *spam)}
     surest = float(np.sort(probabilities[:, body])[-SUREST:].mean()) if len(probabilities) else 0.0
-    enough = max(limits[body] * surest, NEVER_BODY)
+    enough = max((limits[body] if page.html else min(limits[body], PLAIN_BODY)) * surest, NEVER_BODY)
     result = []
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
