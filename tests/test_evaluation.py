@@ -119,7 +119,10 @@ DECISIONS = [
     (SENTENCE, (MAYBE_BODY, 0, 0.99, 0), "body"),  # a sentence is let off sooner
     (SENTENCE, (MAYBE_BODY - 0.01, 0, 0.99, 0), "spam-other"),
     ("x", (0.5, 0.99, 0, 0), "body"),  # at its threshold
-    ("x", (0.49, 0.2, 0, 0), "notice"),  # below it
+    ("x", (0.49, 0.2, 0, 0), "body"),  # below it, but the surest of its page
+    ("x", (0.19, 0.1, 0, 0), "notice"),  # below what is body on any page
+    ("x", (0.81, 0.9, 0, 0), "notice"),  # where the model is sure, what is likelier counts
+    ("x", (0.49, 0.5, 0, 0), "body"),  # and where it is not, it does not
     ("x", (0.3, 0.2, 0.4, 0), "spam-other"),  # a line needs no threshold
     (SENTENCE, (0.2, 0.2, 0.5, 0), "spam-other"),  # a sentence does
     (SENTENCE, (0.2, 0.2, 0.49, 0), "body"),
@@ -303,7 +306,7 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     every = {f"{AD} {number}": "spam-other" for number in range(40)}
     models = {"good": Named("good", every), "bad": Named("bad", {})}
-    monkeypatch.setattr("newsfilter.classifier.load_model", lambda path=None: models[path.name if path else "good"])
+    monkeypatch.setattr("newsfilter.model_file.load_model", lambda path=None: models[path.name if path else "good"])
     return tmp_path / "labels.jsonl"
 
 

@@ -10,6 +10,7 @@ from newsfilter.metadata import SEPARATORS, normal_form
 from newsfilter.records import Decision, Page
 
 MAX_HEADLINE_WORDS = 30
+UNLIKELY = 0.3  # probability of a label below which the model does not know what a line is
 MIN_PARAGRAPH_WORDS = 15  # of the first paragraph, above which a headline stands
 _CRUMB = re.compile(r"[>›»/|→]")
 _SENTENCE_END = re.compile(r"[.。؟]$")
@@ -34,7 +35,8 @@ def find_headline(page: Page, decisions: Sequence[Decision]) -> str | None:
         above = number < first_body and 3 <= len(text.split()) <= MAX_HEADLINE_WORDS and not _SENTENCE_END.search(text)
         called = decision.label == "headline"
         repeated = forms[number] in tails or seen[forms[number]] > 1
-        if called or (above and (decision.label in ("body", "caption", "teaser") or forms[number] in tails)):
+        open_question = decision.label in ("body", "caption", "teaser") or decision.probability < UNLIKELY
+        if called or (above and (open_question or forms[number] in tails)):
             found.append((not repeated, not called, -decision.probabilities.get("headline", 0.0), number))
     return " ".join(texts[min(found)[3]].split()) if found else None
 
