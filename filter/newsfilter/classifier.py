@@ -27,6 +27,8 @@ MAYBE_BODY = 0.25  # the same for a sentence
 SUREST, SURE_PAGE = 5, 0.8  # blocks whose mean says how sure the model can be on a page; from where on it is one whose make it knows
 PLAIN_BODY = 0.5  # the share that is enough in plain text, where a subhead has nothing but its words to show that it is one
 NEVER_BODY = 0.2  # probability of body below which nothing is, on no page
+SUBHEAD, SUBHEAD_BETWEEN = 0.5, 0.3  # probability of body of a plain text's line that stands above a paragraph; of one between two
+HARDLY_SPAM = 0.3  # probability of spam below which it says nothing of a block, even where no label has more
 HARDLY_BODY, HARDLY_FURNITURE = 0.15, 0.3  # a sentence of a plain text stays that may be body, and of which no furniture is likely
 PROSE_CHARACTERS = 40
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff]")
@@ -326,7 +328,8 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     Where a kind of spam is likeliest, a line is spam unless it is surely body. A sentence is spam only where the model is as sure as its card says,
     and not where it may be body at all: reporting on what spam sells reads like both. Else a block is body from a share of the probability of the
     page's surest blocks on, which the card gives, since on a page of a make that the model does not know nothing is surely body; a sentence of a
-    plain text also where body is likeliest, or nothing is likely. What is neither is the likeliest kind of furniture.
+    plain text also where body is likeliest, or nothing is likely, and a line of one above a paragraph where body is about as likely as anything.
+    What is neither is the likeliest kind of furniture.
     """
     labels = model.labels
     body = labels.index("body")
@@ -339,7 +342,7 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
         prose = is_prose(page.text_of(block))
-        if best in spam:
+        if best in spam and row[best] >= HARDLY_SPAM:
             honest = row[body] >= MAYBE_BODY or row[best] < limits[best] if prose else row[body] >= SURELY_BODY
             result.append("body" if honest else labels[best])
             continue
@@ -348,6 +351,21 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
         spared = prose and not page.html and (best == body or (row[body] >= HARDLY_BODY and row[likeliest] < HARDLY_FURNITURE))
         is_body = row[body] >= enough and (row[body] >= row[likeliest] or surest < SURE_PAGE)
         result.append("body" if spared or is_body else labels[likeliest])
+    return result if page.html else _with_subheads(page, probabilities, body, result)
+
+
+def _with_subheads(page: Page, probabilities: npt.NDArray[np.float64], body: int, chosen: Sequence[str]) -> list[str]:
+    """Keep the lines of a plain text that may be subheads: what stands above a paragraph, and below one, has only its words to say what it is."""
+    result = list(chosen)
+    prose = [label == "body" and is_prose(page.text_of(block)) for block, label in zip(page.blocks, chosen, strict=True)]
+    for number in range(len(result) - 1):
+        line = chosen[number]
+        if line == "body" or line.startswith("spam-") or not prose[number + 1]:
+            continue
+        likely = probabilities[number, body]
+        between = number > 0 and prose[number - 1] and likely == probabilities[number].max()
+        if likely >= (SUBHEAD_BETWEEN if between else SUBHEAD):
+            result[number] = "body"
     return result
 
 
