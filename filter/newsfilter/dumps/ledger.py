@@ -26,6 +26,11 @@ def entry_id(entry: Entry) -> str:
     return document_id(Source(raw=b"", uri=entry.uri, id=entry.id))
 
 
+def id_of(source: Source) -> str:
+    """Return the id of a document's record."""
+    return document_id(source)
+
+
 def article_line(article: Article, uri: str, output: str) -> Line:
     """Return the ledger line of a cleaned document.
 

@@ -16,6 +16,7 @@ SKIPPED = {
     "database": "SQLite",
     "web-asset": "style sheets and scripts, by extension, unless they hold a page",
     "housekeeping": "what operating systems, archives and version control leave: .DS_Store, Thumbs.db, __MACOSX, .git",
+    "directory": "a folder in an archive",
     "symlink": "a link that leads to a folder, out of its SRC, or nowhere",
     "special": "a pipe, socket or device",
     "repeated": "a path that an earlier SRC led to already",

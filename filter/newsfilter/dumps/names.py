@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 
-RESERVED = frozenset({"ledger.jsonl", "run.json", "review", "rejected"})
+RESERVED = frozenset({"ledger.jsonl", "run.json", "review", "rejected", "articles", "records", "_done", "_work"})
 """What stands at the top of OUT beside the accepted documents."""
 
 BODY_SUFFIX, RECORD_SUFFIX = ".txt", ".provenance.json"

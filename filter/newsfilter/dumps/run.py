@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from newsfilter.classifier import Model
 from newsfilter.document import software
@@ -75,7 +75,7 @@ def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Callable[[
     """
     listing = list_sources(order.sources, out=order.out)
     model = load_model(order.model_path)
-    earlier = _earlier(order)
+    earlier = earlier_run(order)
     content = _opening(order, model)
     if earlier and order.resume and (found := differences(earlier, content)):
         raise OutputError(
@@ -94,7 +94,23 @@ def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Callable[[
         ledger.close()
 
 
-def _earlier(order: Order) -> dict[str, Any] | None:
+class Asked(Protocol):
+    """What is asked of an order about OUT."""
+
+    @property
+    def out(self) -> Path:
+        """The folder."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether to go on with what is there."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether to replace it."""
+
+
+def earlier_run(order: Asked) -> dict[str, Any] | None:
     """Look at what OUT holds, and refuse it where that is in the way."""
     out = order.out
     if not out.exists():

@@ -23,6 +23,7 @@ class Totals:
         self.removed: Counter[str] = Counter()
         self.kept = 0
         self.cpu: Counter[str] = Counter()
+        self.restarts: Counter[str] = Counter()  # of children, by cause
         self._slowest: list[tuple[float, str]] = []
 
     def add_line(self, line: Line) -> None:

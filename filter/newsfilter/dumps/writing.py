@@ -70,6 +70,16 @@ def write_article(out: Path, stem: str, article: Article, record: bytes) -> str:
     return place + BODY_SUFFIX
 
 
+def write_result(out: Path, stem: str, status: str, body: str, record: bytes) -> str:
+    """Do what `write_article` does, of a document that another process cleaned."""
+    place = FOLDERS[status] + stem
+    write_whole(out / (place + RECORD_SUFFIX), record)
+    if status == "rejected":
+        return place + RECORD_SUFFIX
+    write_whole(out / (place + BODY_SUFFIX), body.encode())
+    return place + BODY_SUFFIX
+
+
 def remove_temporaries(out: Path) -> None:
     """Remove the temporary files of processes that were killed."""
     for path in _files(out):

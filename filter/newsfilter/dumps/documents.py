@@ -1,0 +1,37 @@
+"""What a reader yields for each record of a dump, in the order of the input."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from newsfilter.records import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document to be cleaned."""
+
+    source: Source
+    columns: Mapping[str, Any] | None = None  # of a row of JSONL, CSV or Parquet: all of them, to be passed through unchanged
+    field: str | None = None  # the column that held the text; None where there are no columns
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A record that cannot be read."""
+
+    id: str
+    uri: str
+    reason: str  # a key of reading.FAILURES
+    detail: str = ""  # what exactly, and where: a line, a byte
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A record that is no document: a WARC request or revisit, an image, an error status. Counted by kind."""
+
+    uri: str
+    kind: str
+
+
+Item = Document | Failed | Passed

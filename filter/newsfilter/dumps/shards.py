@@ -1,0 +1,21 @@
+"""The unit of work: a part of the input that one worker reads, cleans and writes. Made from the inputs alone, never from the number of workers."""
+
+from dataclasses import dataclass
+
+from newsfilter.dumps.documents import Item
+from newsfilter.dumps.sources import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of an input file, some loose files, or records that the one reader of a stream has read already."""
+
+    number: int  # from 0, in source order over the whole run
+    uri: str  # of the input file; of loose files, the first one's
+    path: str  # a local path, or a URL that fsspec opens
+    format: str  # a key of readers.FORMATS, or "files", or "given"
+    start: int = 0  # bytes (WARC, JSONL) or row groups (Parquet)
+    stop: int | None = None  # exclusive; None: to the end
+    entries: tuple[Entry, ...] = ()  # of "files": loose documents, as listed
+    given: tuple[Item, ...] = ()  # of "given": what was read of a stream that cannot be split
+    first: int = 0  # of "given": the number of its first record in the stream, from 0
