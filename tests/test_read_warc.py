@@ -24,6 +24,12 @@ from newsfilter.dumps.readers.warc_items import PASSED
 from newsfilter.dumps.reading import FAILURES, Oversized, ReadError
 from newsfilter.records import Source
 
+
+def gzipped(data: bytes) -> bytes:
+    """Without a clock: pytest-xdist wants each process to name its tests alike."""
+    return gzip.compress(data, mtime=0)
+
+
 OPTIONS = ReadOptions(max_bytes=0)
 OK = b"HTTP/1.1 200 OK\r\n"
 HTML = b"Content-Type: text/html\r\n"
@@ -70,8 +76,8 @@ def br(data: bytes) -> bytes:
 
 PACKINGS: dict[str, Callable[[Sequence[bytes]], bytes]] = {
     "plain": b"".join,
-    "gzip-members": lambda records: b"".join(map(gzip.compress, records)),
-    "gzip": lambda records: gzip.compress(b"".join(records)),
+    "gzip-members": lambda records: b"".join(map(gzipped, records)),
+    "gzip": lambda records: gzipped(b"".join(records)),
     "zstd-frames": lambda records: b"".join(map(zstd, records)),
     "zstd": lambda records: zstd(b"".join(records)),
 }
@@ -117,7 +123,7 @@ def test_a_response_becomes_a_document_with_all_that_the_record_says(file: Path,
     )
     info, document = items_of(file, PACKINGS[packing]([first, second]))
     assert info == Passed("a.warc", "warcinfo")
-    offset = {"gzip-members": len(gzip.compress(first))}.get(packing, len(first))
+    offset = {"gzip-members": len(gzipped(first))}.get(packing, len(first))
     assert document == Document(
         Source(b"<p>\xfe\xfd", "a.warc", "text/html", "windows-1254", "https://kent.example/a?b#c", "2024-03-01T08:00:00Z", None, offset)
     )
@@ -150,10 +156,10 @@ def test_ids_differ(file: Path, packing: str) -> None:
 
 
 def test_several_records_in_one_of_many_members_are_numbered(file: Path) -> None:
-    found = items_of(file, gzip.compress(response(page(1))) + gzip.compress(response(page(2)) + response(page(3))))
+    found = items_of(file, gzipped(response(page(1))) + gzipped(response(page(2)) + response(page(3))))
     assert [(one.source.offset, one.source.member) for one in found if isinstance(one, Document)][1:] == [
-        (len(gzip.compress(response(page(1)))), None),
-        (len(gzip.compress(response(page(1)))), "#1"),
+        (len(gzipped(response(page(1)))), None),
+        (len(gzipped(response(page(1)))), "#1"),
     ]
 
 
@@ -227,7 +233,7 @@ NO_DOCUMENTS: list[tuple[bytes, str]] = [
     (response(b"a", b"Content-Type: text/calendar\r\n"), "other-media-type"),
     (response(b"<?xml version='1.0'?><rss>", b"Content-Type: application/rss+xml\r\n"), "xml"),
     (response(b"%PDF-1.7 ...", b"Content-Type: text/html\r\n"), "pdf"),
-    (response(gzip.compress(b"GIF89a"), b"Content-Encoding: gzip\r\n"), "image"),
+    (response(gzipped(b"GIF89a"), b"Content-Encoding: gzip\r\n"), "image"),
     (response(b"a = 1", b"", WARC_Target_URI="https://kent.example/a.js?v=2"), "web-asset"),
 ]
 
@@ -260,25 +266,25 @@ def chunked(data: bytes, size: int = 7, extension: bytes = b"", break_: bytes = 
 LONG = b"<html><p>" + b"Kent Konseyi " * 500
 GZ, CHUNKED = b"Content-Encoding: gzip\r\n", b"Transfer-Encoding: chunked\r\n"
 CODINGS: dict[str, tuple[bytes, bytes]] = {
-    "gzip": (GZ, gzip.compress(LONG)),
-    "x-gzip": (b"Content-Encoding: x-gzip\r\n", gzip.compress(LONG)),
-    "gzip members": (GZ, gzip.compress(LONG[:99]) + gzip.compress(LONG[99:])),
-    "bytes behind gzip": (GZ, gzip.compress(LONG) + b"\0\0"),
+    "gzip": (GZ, gzipped(LONG)),
+    "x-gzip": (b"Content-Encoding: x-gzip\r\n", gzipped(LONG)),
+    "gzip members": (GZ, gzipped(LONG[:99]) + gzipped(LONG[99:])),
+    "bytes behind gzip": (GZ, gzipped(LONG) + b"\0\0"),
     "deflate": (b"Content-Encoding: deflate\r\n", zlib.compress(LONG)),
     "bare deflate": (b"Content-Encoding: Deflate\r\n", deflated(LONG)),
     "br": (b"Content-Encoding: br\r\n", br(LONG)),
     "zstd": (b"Content-Encoding: zstd\r\n", zstd(LONG)),
-    "two": (b"Content-Encoding: br, gzip\r\n", gzip.compress(br(LONG))),
-    "two headers": (b"Content-Encoding: br\r\nContent-Encoding: gzip\r\n", gzip.compress(br(LONG))),
+    "two": (b"Content-Encoding: br, gzip\r\n", gzipped(br(LONG))),
+    "two headers": (b"Content-Encoding: br\r\nContent-Encoding: gzip\r\n", gzipped(br(LONG))),
     "identity": (b"Content-Encoding: identity\r\n", LONG),
     "chunked": (CHUNKED, chunked(LONG)),
     "chunked with extensions": (CHUNKED, chunked(LONG, 4000, b" ; name=value")),
     "chunked with line feeds": (CHUNKED, chunked(LONG, break_=b"\n")),
     "chunked with trailers": (CHUNKED, chunked(LONG)[:-2] + b"Expires: 0\r\n\r\n"),
-    "gzip and chunked": (GZ + CHUNKED, chunked(gzip.compress(LONG))),
-    "both in one header": (b"Transfer-Encoding: gzip, chunked\r\n", chunked(gzip.compress(LONG))),
+    "gzip and chunked": (GZ + CHUNKED, chunked(gzipped(LONG))),
+    "both in one header": (b"Transfer-Encoding: gzip, chunked\r\n", chunked(gzipped(LONG))),
     "restored, headers left": (GZ + CHUNKED, LONG),
-    "unchunked, headers left": (GZ + CHUNKED, gzip.compress(LONG)),
+    "unchunked, headers left": (GZ + CHUNKED, gzipped(LONG)),
     "restored br": (b"Content-Encoding: br\r\n", LONG),
     "restored zstd": (b"Content-Encoding: zstd\r\n", LONG),
     "restored deflate": (b"Content-Encoding: deflate\r\n", LONG),
@@ -301,7 +307,7 @@ def test_an_empty_body_is_an_empty_document(file: Path, coding: str) -> None:
     assert one.source.raw == b""
 
 
-GZIPPED = gzip.compress(LONG)
+GZIPPED = gzipped(LONG)
 BAD_BODIES: list[tuple[bytes, bytes, str, str]] = [
     (GZ, GZIPPED[:-20], "truncated-body", "gzip"),
     (GZ, GZIPPED[:-4] + b"\0\0\0\0", "damaged-body", "gzip"),
@@ -309,8 +315,8 @@ BAD_BODIES: list[tuple[bytes, bytes, str, str]] = [
     (b"Content-Encoding: deflate\r\n", b"\0" * 20, "damaged-body", "deflate"),
     (b"Content-Encoding: br\r\n", b"\0\1\2\3" * 9, "damaged-body", "br"),
     (b"Content-Encoding: zstd\r\n", zstd(os.urandom(300_000))[:-9], "truncated-body", "zstd"),
-    (GZ, gzip.compress(b"a") * 200, "truncated-body", "gzip"),
-    (GZ, gzip.compress(bytes(2_000_000)), "zip-bomb", "gzip"),
+    (GZ, gzipped(b"a") * 200, "truncated-body", "gzip"),
+    (GZ, gzipped(bytes(2_000_000)), "zip-bomb", "gzip"),
     (b"Content-Encoding: br\r\n", br(bytes(2_000_000)), "zip-bomb", "br"),
     (b"Content-Encoding: " + b"gzip, " * 6 + b"br\r\n", GZIPPED, "unsupported-encoding", "7 codings"),
     (b"Content-Encoding: compress\r\n", b"\x1f\x9d\x90", "unsupported-encoding", "compress"),
@@ -340,7 +346,7 @@ def test_a_body_that_cannot_be_restored_fails_and_its_neighbours_do_not(
 
 
 @pytest.mark.parametrize(
-    ("headers", "body"), [(GZ, gzip.compress(os.urandom(9999))[:-99]), (CHUNKED, chunked(LONG)[:-9]), (CHUNKED, chunked(LONG)[:-1])]
+    ("headers", "body"), [(GZ, gzipped(os.urandom(9999))[:-99]), (CHUNKED, chunked(LONG)[:-9]), (CHUNKED, chunked(LONG)[:-1])]
 )
 def test_a_body_that_the_crawler_says_it_cut_is_taken_as_far_as_it_goes(file: Path, headers: bytes, body: bytes) -> None:
     one = only(file, response(body, headers, WARC_Truncated="length"))
@@ -371,7 +377,7 @@ def test_documents_above_the_limit_are_told_and_others_read(file: Path, status: 
 def test_the_limit_counts_unpacked_bytes(file: Path, coding: str) -> None:
     """Fifty megabytes that come as some kilobytes cost no more memory than the limit does."""
     packers: dict[str, Callable[[bytes], bytes]] = {
-        "gzip": gzip.compress,
+        "gzip": gzipped,
         "deflate": zlib.compress,
         "br": br,
         "zstd": zstd,
@@ -458,7 +464,7 @@ def test_what_is_damaged_fails_and_what_stands_behind_it_is_read(
 ) -> None:
     found = items_of(file, PACKINGS[packing](records) if records else b"")
     assert told(found) == words
-    place = sum(map(len, map(gzip.compress, records[:1]) if packing == "gzip-members" else records[:1]))
+    place = sum(map(len, map(gzipped, records[:1]) if packing == "gzip-members" else records[:1]))
     assert (
         not words or "1" not in words[:1] or all(one.detail.startswith(f"byte {place}: ") for one in found[1:2] if isinstance(one, Failed))
     )
@@ -563,7 +569,7 @@ def stored(data: bytes) -> bytes:
 @given(data=st.data())
 def test_any_split_gives_the_same_records_once_each_in_order(file: Path, packing: str, data: st.DataObject) -> None:
     """Of sound records and of damaged ones, some of which seem to hold records, at whatever bytes the ranges end."""
-    inner = EMBEDDED if packing == "plain" else EMBEDDED + gzip.compress(response(page(6)))
+    inner = EMBEDDED if packing == "plain" else EMBEDDED + gzipped(response(page(6)))
     pieces = [
         *(response(page(number, size)) for number, size in enumerate((0, 40, 3000))),
         record(b"x" * 500, "request"),
@@ -574,7 +580,7 @@ def test_any_split_gives_the_same_records_once_each_in_order(file: Path, packing
         record(CONTENT, length=900),
     ]
     chosen = data.draw(st.lists(st.sampled_from(pieces), max_size=12))
-    packed = list(map(data.draw(st.sampled_from([gzip.compress, stored])), chosen)) if packing == "gzip-members" else chosen
+    packed = list(map(data.draw(st.sampled_from([gzipped, stored])), chosen)) if packing == "gzip-members" else chosen
     if packing == "gzip-members" and packed and data.draw(st.booleans()):
         cut = data.draw(st.integers(0, len(packed) - 1))
         packed[cut] = packed[cut][: data.draw(st.integers(0, len(packed[cut])))]
@@ -643,7 +649,7 @@ def test_a_file_that_is_not_there_is_refused(file: Path) -> None:
 def test_one_wrong_byte_costs_one_record(file: Path, packing: str, data: st.DataObject) -> None:
     """Wherever it stands, but in a stream over all, which ends there. The first record's beginning says what the file is, and is left alone."""
     records = [response(page(number, 50 + 37 * number)) for number in range(6)]
-    packed = [PACKINGS[packing]([one]) for one in records] if packing != "gzip" else [gzip.compress(b"".join(records))]
+    packed = [PACKINGS[packing]([one]) for one in records] if packing != "gzip" else [gzipped(b"".join(records))]
     whole = bytearray(b"".join(packed))
     place = data.draw(st.integers(10, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
