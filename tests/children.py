@@ -4,6 +4,7 @@ A marker such as ``@@abort@reading@@`` in a document's bytes acts when that docu
 a child that finds the ``sitecustomize.py`` of `harm_folder` on its path; the package knows nothing of them.
 """
 
+import mmap
 import os
 import re
 import signal
@@ -22,7 +23,7 @@ from newsfilter.settings import Settings
 
 MODEL = load_model()
 _MARKER = re.compile(r"@@([a-z]+)@([a-z]+)(?:=([^@]*))?@@")
-_held: list[bytearray] = []
+_held: list[bytearray | mmap.mmap] = []
 
 
 class _Mute(Exception):  # noqa: N818
@@ -31,8 +32,9 @@ class _Mute(Exception):  # noqa: N818
 
 
 def _allocate(_: str) -> None:
-    for _step in range(300):
-        _hold("10")
+    # Pages that are there at once: touching them one by one takes so much time, on some machines, that the clock would be first.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    _held.extend(mmap.mmap(-1, 20_000_000, flags=flags) for _step in range(150))
     raise AssertionError("3 GB and nobody came")
 
 

@@ -375,6 +375,7 @@ def test_a_truncated_stream_hands_out_everything_before_the_cut(kind: str, cut: 
 
 @settings(deadline=None, max_examples=50)
 @given(kind=PACKED, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@example(kind="gzip", at=0.00025, flip=8)
 def test_damage_is_named_and_nothing_before_it_is_lost(kind: str, at: float, flip: int) -> None:
     pack = PACKERS[kind]
     head, data = pack(LINES[:1000]), bytearray(pack(NOISE[:20_000] + LINES[:50_000]))
@@ -383,8 +384,8 @@ def test_damage_is_named_and_nothing_before_it_is_lost(kind: str, at: float, fli
     got, reason = drained(head + bytes(data))
     if kind == "gzip":
         assert got == before_damage(head + bytes(data))
-        # bytes 4 to 9 are time, flags and system, which nothing checks
-        assert reason in {"damaged-gzip", "truncated-gzip"} or place < 10
+        # Time, system and the padding of a stored block are checked by nothing, and say nothing of the data: they come out whole.
+        assert reason in {"damaged-gzip", "truncated-gzip"} or got == LINES[:1000] + NOISE[:20_000] + LINES[:50_000]
     else:
         assert reason in {"damaged-zstd", "truncated-zstd"}
         assert got.startswith(LINES[:1000])
