@@ -32,10 +32,10 @@ class _Mute(Exception):  # noqa: N818
 
 
 def _allocate(_: str) -> None:
-    # Pages that are there at once: touching them one by one takes so much time, on some machines, that the clock would be first.
+    # Pages that are there at once, and then a wait, which no machine is too slow for: what comes is the limit of memory or, much later, of time.
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    _held.extend(mmap.mmap(-1, 20_000_000, flags=flags) for _step in range(150))
-    raise AssertionError("3 GB and nobody came")
+    _held.extend(mmap.mmap(-1, 20_000_000, flags=flags) for _step in range(40))
+    time.sleep(600)
 
 
 def _hold(megabytes: str) -> None:
@@ -57,6 +57,12 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
+def _spin(seconds: str) -> None:
+    end = time.process_time() + float(seconds)
+    while time.process_time() < end:
+        pass
+
+
 def _speak(_: str) -> None:
     for descriptor in (1, 2):
         os.write(descriptor, b"noise\n" * 200_000)
@@ -72,6 +78,7 @@ HARM: dict[str, Callable[[str], Any]] = {
     "once": _once,  # a SIGKILL that the second attempt is spared
     "alarm": lambda _: os.kill(os.getppid(), signal.SIGALRM),
     "slow": lambda seconds: time.sleep(float(seconds)),
+    "spin": _spin,
     "touch": lambda path: Path(path).touch(),
     "speak": _speak,
     "raise": lambda text: _raise(ValueError(text)),
@@ -130,7 +137,7 @@ def in_process(sources: Sequence[Source], settings: Settings | None = None) -> l
     results = []
     for source, article in zip(sources, cleaner.clean_batch(sources), strict=True):
         assert not isinstance(article, Exception)
-        line = {**article_line(article, source.uri, ""), "output": None}
+        line = article_line(article, source)
         results.append(
             Result(
                 line=line,

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import pytest
 
 import newsfilter
 from newsfilter.cli import main
+from newsfilter.dumps.worker import close_keepers
 
 ROOT = Path(newsfilter.__file__).parent.parent
 PARAGRAPH = (
@@ -70,9 +71,11 @@ def run_file(out: Path) -> dict[str, Any]:
 
 
 def files(out: Path) -> dict[str, bytes]:
-    """Everything below a folder but run.json, by name."""
+    """Everything below a folder but run.json and what is kept for resuming, by name."""
     return {
-        path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file() and path.name != "run.json"
+        name: path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and not (name := path.relative_to(out).as_posix()).startswith(("run.json", "_done/", "_work/"))
     }
 
 
@@ -87,6 +90,18 @@ def command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         **options,
     )
+
+
+@pytest.fixture(autouse=True)
+def _child_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own."""
+    monkeypatch.setattr("newsfilter.dumps.run.close_keepers", lambda: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _last_child_is_ended() -> Iterator[None]:
+    yield
+    close_keepers()
 
 
 @pytest.fixture
@@ -109,6 +124,17 @@ def dump(tmp_path: Path) -> Path:
             "b/empty.txt": b"",
             "b/logo.html": b"\x89PNG\r\n\x1a\n\0",
         },
+    )
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Forty documents, which make three shards, a few of them odd."""
+    names: dict[str, bytes | str] = {
+        f"site{k % 3}/{k:02d}.{'html' if k % 2 else 'txt'}": page(k) if k % 2 else article(k) for k in range(37)
+    }
+    return make_tree(
+        tmp_path / "many", {**names, "site0/empty.txt": b"", "site1/cut.html.gz": b"\x1f\x8b\x08\0", "site2/03.png": b"\x89PNG\r\n\x1a\n"}
     )
 
 

@@ -14,7 +14,6 @@ import pytest
 from conftest import ROOT, Ran, article, command, ledger, make_tree, page, run_file
 
 from newsfilter.cli import main
-from newsfilter.dumps.run import BATCH_SIZE
 from newsfilter.options import max_failed, parse, settings_of
 from newsfilter.provenance import restore
 from newsfilter.settings import Settings
@@ -50,9 +49,24 @@ def test_help_is_there_in_a_third_of_a_second() -> None:
 def test_the_help_names_every_option_and_setting(run: Run) -> None:
     ran = run("clean", "--help")
     assert ran.status == 0
-    for flag in ("--out", "--jobs", "--batch-size", "--max-failed", "--resume", "--overwrite", "--quiet", "--json", "--config", "--model"):
+    for flag in (
+        "--out",
+        "--jobs",
+        "--to",
+        "--out-field",
+        "--text-field",
+        "--timeout",
+        "--max-memory",
+        "--shard",
+        "--max-failed",
+        "--resume",
+        "--overwrite",
+        "--quiet",
+        "--json",
+        "--config",
+        "--model",
+    ):
         assert flag in ran.out
-    assert f"(default: {BATCH_SIZE})" in ran.out
     for setting in fields(Settings):
         assert f"--{setting.name.replace('_', '-')} " in ran.out + " "
 
@@ -73,7 +87,11 @@ USAGE_ERRORS = [
     (["clean", "crawl"], "-o/--out"),
     (["clean", "-o", "out"], "SRC"),
     (["clean", "crawl", "-o", "out", "--jobs", "-1"], "--jobs"),
-    (["clean", "crawl", "-o", "out", "--batch-size", "0"], "--batch-size"),
+    (["clean", "crawl", "-o", "out", "--timeout", "0"], "no number of seconds"),
+    (["clean", "crawl", "-o", "out", "--max-memory", "20"], "whole number from 300 up"),
+    (["clean", "crawl", "-o", "out", "--shard", "3/2"], "no slice"),
+    (["clean", "crawl", "-o", "out", "--to", "xml"], "--to"),
+    (["clean", "crawl", "-o", "memory://test-cli/out"], "takes no --to files"),
     (["clean", "crawl", "-o", "out", "--min-words", "many"], "'many' is no whole number"),
     (["clean", "crawl", "-o", "out", "--min-words", "-1"], "negative"),
     (["clean", "crawl", "-o", "out", "--max-spam", "2"], "no share"),

@@ -16,9 +16,9 @@ from test_docs import PROJECT, missing, text_of
 import newsfilter
 from newsfilter import decode as decoding
 from newsfilter.cli import main
+from newsfilter.dumps.failures import FAILURES
 from newsfilter.dumps.magic import SKIPPED
 from newsfilter.dumps.names import RESERVED
-from newsfilter.dumps.reading import FAILURES
 from newsfilter.records import DAMAGE_CODES, EDIT_KINDS, LABELS
 from newsfilter.settings import Settings
 from newsfilter.verdict import REASONS

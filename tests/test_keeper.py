@@ -16,9 +16,9 @@ from children import MODEL, gone, harm_folder, in_process, wait_until
 from conftest import ROOT, article, page
 
 from newsfilter.document import too_large
+from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.keeper import BATCH_BYTES, BATCH_DOCUMENTS, Keeper, Limits, Result, _batches, _unpickled
 from newsfilter.dumps.process import READING, READY, Child, Trouble, Vitals, frame, vitals
-from newsfilter.dumps.reading import Oversized
 from newsfilter.dumps.writing import StoppedError
 from newsfilter.model_file import shipped_model_folder
 from newsfilter.provenance import encode_record
@@ -122,14 +122,16 @@ def test_exceptions_are_the_documents_own(keeper: Keeper) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "culprits",
+    ("culprits", "seconds"),
     [
-        {"regex@reading": ("timeout", "0.5 s"), "abort@finishing": ("crashed", "SIGABRT")},
-        {"loop@finishing": ("timeout", "0.5 s"), "allocate@reading": ("memory", "450 MB")},
+        ({"regex@reading": ("timeout", "0.5 s"), "abort@finishing": ("crashed", "SIGABRT")}, 0.5),
+        ({"loop@finishing": ("timeout", "0.5 s"), "kill@reading": ("crashed", "SIGKILL")}, 0.5),
+        ({"abort@finishing": ("crashed", "SIGABRT"), "allocate@reading": ("memory", "450 MB")}, 60.0),  # the clock is not to be first
     ],
 )
-def test_culprits_fall_alone(keeper: Keeper, culprits: dict[str, tuple[str, str]]) -> None:
+def test_culprits_fall_alone(keeper: Keeper, culprits: dict[str, tuple[str, str]], seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whatever two documents of a batch do to the process, each fails by itself and is told why; neighbours before, between and after have their bytes.
+    monkeypatch.setattr(keeper, "limits", replace(LIMITS, seconds=seconds))
     before = keeper.restarts.copy()
     markers = list(culprits)
     first, one, second, other, third = cleaned(keeper, sound(1), harmful(markers[0]), sound(2), harmful(markers[1]), sound(3))

@@ -22,8 +22,9 @@ from fsspec.registry import _registry
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsfilter.dumps.readers.opening import PACKED_BYTES, PIECE_BYTES, Unpacked, exists, is_url, open_binary, size_of, unpacked
-from newsfilter.dumps.reading import FAILURES, ReadError
+from newsfilter.dumps.failures import FAILURES, ReadError
+from newsfilter.dumps.readers.opening import PACKED_BYTES, PIECE_BYTES, Unpacked, exists, open_binary, size_of, unpacked
+from newsfilter.dumps.remote import is_url
 from newsfilter.errors import InputError
 
 LINES = b"".join(b"%d the ferry of Harrow Bridge stays, %x\n" % (number, number * 7919 % 65521) for number in range(20_000))

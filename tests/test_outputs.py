@@ -24,13 +24,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import newsfilter
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
 from newsfilter.dumps.outputs import ShardOutput, merge_columns
 from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker, remove_shards, remove_work
 from newsfilter.dumps.outputs_rows import OURS, Facts, Format, InputColumns, Target, columns_of_rows, encode_json, facts_of
 from newsfilter.dumps.outputs_spool import items
-from newsfilter.dumps.reading import ReadError
 from newsfilter.dumps.writing import StoppedError
 from newsfilter.errors import OutputError
 from newsfilter.provenance import encode_record, restore
@@ -137,7 +137,7 @@ def test_an_article_and_its_record_give_the_page_back(tmp_path: Path, kind: Form
             source = Source(raw.encode(), uri=f"{number}.txt", url="https://a.example/", fetched_at="2024-05-03T00:00:00Z")
             done = next(iter(newsfilter.clean_many([source])))
             assert isinstance(done, Article)
-            line = article_line(done, source.uri, "")
+            line = article_line(done, source)
             statuses.append(line["status"])
             bodies.append(done.body)
             reasons.append([reason.code for reason in done.verdict.reasons])

@@ -19,14 +19,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsfilter.document import document_id
-from newsfilter.dumps.documents import Document, Failed, Item, Passed
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed
+from newsfilter.dumps.failures import FAILURES, ReadError
 from newsfilter.dumps.readers import ReadOptions, archives
-from newsfilter.dumps.reading import FAILURES, ReadError
 from newsfilter.dumps.reading import read as read_loose
 from newsfilter.dumps.sources import Entry
 from newsfilter.errors import InputError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 URI = "crawl/pages.archive"
 NOISE = random.Random(4).randbytes(3_000_000)  # does not pack
@@ -113,7 +112,7 @@ def lazily(data: bytes, max_bytes: int = 0) -> Iterator[Item]:
 def items_of(data: bytes, max_bytes: int = 0) -> list[Item]:
     """Everything that an archive of these bytes yields; a reason without a row in the table would be a KeyError."""
     found = list(lazily(data, max_bytes))
-    assert all(item.uri == URI for item in found if not isinstance(item, Document))
+    assert all(item.uri == URI for item in found if isinstance(item, Failed | Passed))
     assert all(item.reason in FAILURES for item in found if isinstance(item, Failed))
     return found
 
@@ -125,6 +124,8 @@ def brief(items: Iterable[Item]) -> list[tuple[str, object]]:
         if isinstance(item, Document)
         else ("passed", item.kind)
         if isinstance(item, Passed)
+        else ("oversized", item.size)
+        if isinstance(item, Oversized)
         else (item.reason, item.detail.partition(":")[0])
         for item in items
     ]

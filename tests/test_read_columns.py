@@ -3,12 +3,11 @@ from typing import Any
 
 import pytest
 
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Document, Failed, Passed
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import PREFERENCE, Columns, Kind, Place, choose, normal_name, read_row
 from newsfilter.errors import InputError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 OPTIONS = ReadOptions(max_bytes=0)
 PLACE = Place("dump/a.jsonl", 7, "line 8")
@@ -156,7 +155,7 @@ def test_of_two_columns_the_first_that_is_not_null_is_taken() -> None:
 def test_a_field_of_another_type_fails_with_its_place_and_type(value: object, said: str) -> None:
     failure = read_row({"text": value}, COLUMNS, PLACE)
     usual = document_id(Source(b"", "dump/a.jsonl", offset=7))
-    assert failure == Failed(usual, "dump/a.jsonl", "not-text", f"line 8: `text` holds {said}")
+    assert failure == Failed(usual, "dump/a.jsonl", "not-text", f"line 8: `text` holds {said}", offset=7)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,12 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsfilter.document import document_id
-from newsfilter.dumps.documents import Document, Failed, Item
+from newsfilter.dumps.documents import Document, Failed, Item, Passed
 from newsfilter.dumps.readers import ReadOptions, csv_rows
 from newsfilter.dumps.readers.csv_rows import columns_of, header_of, read, split
 from newsfilter.dumps.readers.opening import open_binary
 from newsfilter.errors import InputError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 OPTIONS = ReadOptions(max_bytes=0)
 
@@ -38,7 +37,13 @@ def items(file: Path, content: bytes | str | None = None, options: ReadOptions =
 def told(records: Sequence[Item]) -> list[str]:
     """Each record in a word: the document's text, or the failure's reason and place."""
     return [
-        str(one.source.raw) if isinstance(one, Document) else f"{one.reason}: {one.detail}" if isinstance(one, Failed) else one.kind
+        str(one.source.raw)
+        if isinstance(one, Document)
+        else f"{one.reason}: {one.detail}"
+        if isinstance(one, Failed)
+        else one.kind
+        if isinstance(one, Passed)
+        else "oversized"
         for one in records
     ]
 

@@ -12,13 +12,12 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Document, Failed, Item, Passed
 from newsfilter.dumps.readers import ReadOptions, jsonl
 from newsfilter.dumps.readers.jsonl import Row, columns_of, read, split
 from newsfilter.dumps.readers.opening import open_binary
 from newsfilter.errors import InputError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 OPTIONS = ReadOptions(max_bytes=0)
 
@@ -42,7 +41,16 @@ def write(file: Path, *lines: bytes | str | dict[str, Any], end: bytes = b"\n") 
 
 def told(records: Sequence[Item]) -> list[str]:
     """Each record in a word: the document's text, or the failure's reason, or the kind passed."""
-    return [str(one.source.raw) if isinstance(one, Document) else one.reason if isinstance(one, Failed) else one.kind for one in records]
+    return [
+        str(one.source.raw)
+        if isinstance(one, Document)
+        else one.reason
+        if isinstance(one, Failed)
+        else one.kind
+        if isinstance(one, Passed)
+        else "oversized"
+        for one in records
+    ]
 
 
 def documents(records: Sequence[Item]) -> list[Document]:
@@ -96,7 +104,7 @@ def test_a_bad_line_fails_with_its_byte_and_its_neighbours_do_not(file: Path, li
     first, bad, last = items(write(file, {"text": "a"}, line, {"text": "b"}))
     assert told([first, last]) == ["a", "b"]
     usual = document_id(Source(b"", "a.jsonl", offset=14))
-    assert bad == Failed(usual, "a.jsonl", reason, "byte 14" + (f": {detail}" if detail else ""))
+    assert bad == Failed(usual, "a.jsonl", reason, "byte 14" + (f": {detail}" if detail else ""), offset=14)
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])

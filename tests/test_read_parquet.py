@@ -13,12 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Document, Failed, Item, Passed
 from newsfilter.dumps.readers import ReadOptions, parquet
 from newsfilter.dumps.readers.parquet import ArrowRow, columns_of, read, split
 from newsfilter.errors import InputError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 OPTIONS = ReadOptions(max_bytes=0)
 
@@ -37,7 +36,16 @@ def items(file: Path, table: Any = None, options: ReadOptions = OPTIONS, **writt
 
 def told(records: Sequence[Item]) -> list[str]:
     """Each record in a word: the document's text, or the failure's reason, or the kind passed."""
-    return [str(one.source.raw) if isinstance(one, Document) else one.reason if isinstance(one, Failed) else one.kind for one in records]
+    return [
+        str(one.source.raw)
+        if isinstance(one, Document)
+        else one.reason
+        if isinstance(one, Failed)
+        else one.kind
+        if isinstance(one, Passed)
+        else "oversized"
+        for one in records
+    ]
 
 
 def document(record: Item) -> Document:
@@ -252,7 +260,10 @@ def test_a_document_above_the_limit_fails_with_its_own_id(file: Path) -> None:
     """Its bytes count, not its letters."""
     first, long, wide, raw = items(file, {"text": ["x" * 10, "x" * 11, "ç" * 6, "ç" * 5], "id": list("abcd")}, ReadOptions(max_bytes=10))
     assert (document(first).source.id, document(raw).source.id) == ("a", "d")
-    assert (long, wide) == (Failed("b", "a.parquet", "too-long", "row 1"), Failed("c", "a.parquet", "too-long", "row 2"))
+    assert (long, wide) == (
+        Failed("b", "a.parquet", "too-long", "row 1", offset=1),
+        Failed("c", "a.parquet", "too-long", "row 2", offset=2),
+    )
     (page,) = items(file, {"html": [b"x" * 11]}, ReadOptions(max_bytes=10))
     assert told([page]) == ["too-long"]
 

@@ -15,14 +15,13 @@ from fastwarc.warc import WarcRecord, WarcRecordType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsfilter.document import document_id
-from newsfilter.dumps.documents import Document, Failed, Item, Passed
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed
+from newsfilter.dumps.failures import FAILURES, ReadError
 from newsfilter.dumps.magic import SKIPPED
 from newsfilter.dumps.readers import ReadOptions, reader_of, warc, warc_frames, warc_pumps
 from newsfilter.dumps.readers.warc import read, split
 from newsfilter.dumps.readers.warc_items import PASSED
-from newsfilter.dumps.reading import FAILURES, Oversized, ReadError
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 
 def gzipped(data: bytes) -> bytes:
@@ -89,22 +88,22 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.warc"
 
 
-def items(file: Path, options: ReadOptions = OPTIONS) -> list[Item | Oversized]:
+def items(file: Path, options: ReadOptions = OPTIONS) -> list[Item]:
     """All records, range after range."""
     return [item for start, stop in split(str(file), "a.warc", options) for item in read(str(file), "a.warc", start, stop, options)]
 
 
-def items_of(file: Path, data: bytes, options: ReadOptions = OPTIONS) -> list[Item | Oversized]:
+def items_of(file: Path, data: bytes, options: ReadOptions = OPTIONS) -> list[Item]:
     file.write_bytes(data)
     return items(file, options)
 
 
-def only(file: Path, data: bytes, options: ReadOptions = OPTIONS) -> Item | Oversized:
+def only(file: Path, data: bytes, options: ReadOptions = OPTIONS) -> Item:
     (one,) = items_of(file, data, options)
     return one
 
 
-def told(records: Sequence[Item | Oversized]) -> list[str]:
+def told(records: Sequence[Item]) -> list[str]:
     """Each record in a word: the page's number, or the failure's reason, or the kind passed."""
     words = []
     for one in records:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import article, make_tree
 
+from newsfilter.dumps.documents import Oversized
+from newsfilter.dumps.failures import FAILURES, ReadError
 from newsfilter.dumps.ledger import entry_id
 from newsfilter.dumps.magic import SKIPPED, kind_of
-from newsfilter.dumps.reading import FAILURES, Oversized, ReadError, Skipped, read
+from newsfilter.dumps.reading import Skipped, read
 from newsfilter.dumps.sources import Entry, list_sources, with_stdin
 from newsfilter.errors import InputError
 from newsfilter.records import Source

@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from newsfilter.classifier import Model
     from newsfilter.dumps.run import Result
 
+NAMED = 50  # failed documents, at a run's end
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -79,15 +81,28 @@ def _command(arguments: list[str]) -> int:
 
 def _clean(known: Namespace) -> int:
     settings = settings_of(known)
-    from newsfilter.dumps.run import BATCH_SIZE, Order, clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
+    from newsfilter.dumps.keeper import Limits  # noqa: PLC0415 - as above
+    from newsfilter.dumps.pool import processors  # noqa: PLC0415 - as above
+    from newsfilter.dumps.readers import ReadOptions  # noqa: PLC0415 - as above
+    from newsfilter.dumps.run import Order, clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
 
     order = Order(
         sources=tuple(known.sources),
         out=known.out,
         settings=settings,
+        options=ReadOptions(
+            max_bytes=settings.max_bytes,
+            text_field=known.text_field,
+            html_field=known.html_field,
+            url_field=known.url_field,
+            id_field=known.id_field,
+        ),
+        to=known.to,
+        out_field=known.out_field,
         model_path=_model_path(known),
-        jobs=known.jobs or _processors(),
-        batch_size=known.batch_size or BATCH_SIZE,
+        jobs=known.jobs or processors(),
+        limits=Limits(seconds=known.timeout, resident_bytes=known.max_memory * 1_000_000),
+        part=known.shard,
         resume=known.resume,
         overwrite=known.overwrite,
     )
@@ -119,10 +134,6 @@ def _stdin() -> BinaryIO:
     return sys.stdin.buffer if sys.stdin is not None else io.BytesIO()  # a daemon has none
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _report(known: Namespace, result: "Result") -> int:
     """Say how a run ended; what went wrong first, because a reader of standard output may leave early."""
     from newsfilter.dumps.summary import summary_text  # noqa: PLC0415 - as above
@@ -139,9 +150,7 @@ def _report(known: Namespace, result: "Result") -> int:
     counts = result.content["counts"]
     if counts["failed"] > _allowed(known.max_failed, counts["documents"]):
         status = FAILED
-        for line in _failed_lines(known.out):
-            detail = line["reasons"][0]["value"]
-            complain(f"failed: {line['uri']}: {line['reason']}{f' ({detail})' if detail else ''}")
+        _name_failed(known.out)
         complain(
             f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again (--resume does not), or allow for them with --max-failed"
         )
@@ -165,11 +174,15 @@ def _allowed(limit: tuple[int | None, float | None], documents: int) -> float:
     return count if count is not None else (share or 0.0) * documents
 
 
-def _failed_lines(out: Path) -> "list[dict[str, Any]]":
-    from newsfilter.dumps.ledger import NAME  # noqa: PLC0415 - as above
+def _name_failed(out: str) -> None:
+    from newsfilter.dumps.ledger_lines import ledger_lines  # noqa: PLC0415 - as above
 
-    with (out / NAME).open(encoding="utf-8") as ledger:
-        return [line for raw in ledger if (line := json.loads(raw))["status"] == "failed"]
+    failed = (line for line in ledger_lines(out) if line["status"] == "failed")
+    for line in islice(failed, NAMED):
+        detail, place = line["reasons"][0]["value"], line["member"] or ("" if line["offset"] is None else f"byte {line['offset']}")
+        complain(f"failed: {line['uri']}{f' {place}' if place else ''}: {line['reason']}{f' ({detail})' if detail else ''}")
+    if next(failed, None):
+        complain(f"failed: and more; the ledger in {out} names them all")
 
 
 def _print_json(value: Any) -> None:
@@ -180,7 +193,8 @@ def _print_json(value: Any) -> None:
 def _explain(known: Namespace) -> int:
     settings = settings_of(known)
     from newsfilter.document import Cleaner, too_large  # noqa: PLC0415 - as above
-    from newsfilter.dumps.reading import Oversized, Skipped, read  # noqa: PLC0415 - as above
+    from newsfilter.dumps.documents import Oversized  # noqa: PLC0415 - as above
+    from newsfilter.dumps.reading import Skipped, read  # noqa: PLC0415 - as above
     from newsfilter.dumps.sources import list_sources, with_stdin  # noqa: PLC0415 - as above
     from newsfilter.model_file import load_model  # noqa: PLC0415 - as above
     from newsfilter.records import Page  # noqa: PLC0415 - as above

@@ -22,7 +22,7 @@ from newsfilter.extract import extract
 from newsfilter.language import detect_language
 from newsfilter.model_file import load_model
 from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
-from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict
+from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict, document_id
 from newsfilter.repair import apply, find_edits
 from newsfilter.rules import dateline_lines, find_headline, repeated_headline
 from newsfilter.segment import segment
@@ -249,15 +249,6 @@ def too_large(source: Source, size: int, settings: Settings, model: Model) -> Ar
     record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
     record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
     return Article(None, "", None, None, None, language, verdict, (), record)
-
-
-def document_id(source: Source) -> str:
-    """Return the user's own id, else the sha256 of URI, member and offset."""
-    if source.id is not None:
-        return source.id
-    return hashlib.sha256(
-        "\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")
-    ).hexdigest()
 
 
 def mended(text: str | None) -> str | None:

@@ -51,15 +51,21 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     top.add_argument("--version", action="store_true", help="print the version and stop")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     clean = commands.add_parser(
-        "clean", help="clean files and folders into OUT", description="Clean files and folders into OUT.", epilog=EXIT_HELP
+        "clean", help="clean a dump into OUT", description="Clean a dump into OUT: files, folders, archives, tables.", epilog=EXIT_HELP
     )
     clean.add_argument(
         "sources",
         nargs="+",
         metavar="SRC",
-        help="file, folder (read recursively), or - for standard input; HTML and plain text, also gzipped",
+        help="file, folder (read recursively), URL, or - for standard input: HTML, plain text, WARC, JSONL, CSV, Parquet, zip, tar, also packed",
     )
-    clean.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for bodies, records, ledger.jsonl and run.json")
+    clean.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="folder for bodies, records, ledger.jsonl and run.json, or a URL such as s3://bucket/clean",
+    )
     _add_run_options(clean)
     explain = commands.add_parser(
         "explain",
@@ -147,17 +153,46 @@ def _renaming(text: str) -> tuple[str, str]:
     return old, new
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; give one above 0, such as 30")
+    return seconds
+
+
+def _slice(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no slice; give K/N with K from 1 to N, such as 3/40")
+    return int(part), int(parts)
+
+
 def _add_run_options(clean: Parser) -> None:
     clean.add_argument(
-        "--jobs", type=_whole(0), default=1, metavar="N", help="processes to spread the work over; 0: one for each processor (default: 1)"
+        "--jobs", type=_whole(0), default=0, metavar="N", help="processes to spread the work over; 0: one for each processor (default: 0)"
     )
     clean.add_argument(
-        "--batch-size",
-        type=_whole(1),
-        default=None,
-        metavar="N",
-        help="documents that a process takes at a time; changes no output (default: 16)",
+        "--to",
+        choices=("files", "jsonl", "jsonl.zst", "parquet"),
+        default="files",
+        metavar="FORMAT",
+        help="files: a body and a record each; jsonl, jsonl.zst, parquet: shards of articles and of records (default: files)",
     )
+    clean.add_argument("--out-field", metavar="NAME", help="column of the cleaned text in jsonl and parquet (default: text)")
+    for role, what in (("text", "the text"), ("html", "the page"), ("url", "the address"), ("id", "the id")):
+        clean.add_argument(
+            f"--{role}-field", metavar="NAME", help=f"column of a table that holds {what} (default: guessed by the usual names)"
+        )
+    clean.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds that a document may take before it fails (default: 30)"
+    )
+    clean.add_argument(
+        "--max-memory", type=_whole(300), default=1000, metavar="MB", help="memory that a document may take before it fails (default: 1000)"
+    )
+    clean.add_argument("--shard", type=_slice, default=(1, 1), metavar="K/N", help="do the K-th of N slices of the dump")
     clean.add_argument(
         "--max-failed",
         type=max_failed,

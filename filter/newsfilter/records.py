@@ -3,6 +3,7 @@
 All offsets are code points into ``Page.text``, start inclusive, end exclusive.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -63,6 +64,15 @@ class Source:
     member: str | None = None  # name inside an archive
     offset: int | None = None  # byte position inside a dump file
     id: str | None = None  # the user's own
+
+
+def document_id(source: Source) -> str:
+    """Return the user's own id, else the sha256 of URI, member and offset."""
+    if source.id is not None:
+        return source.id
+    return hashlib.sha256(
+        "\0".join([source.uri, source.member or "", "" if source.offset is None else str(source.offset)]).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

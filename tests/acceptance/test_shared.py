@@ -81,7 +81,7 @@ def test_records_stay_below_three_times_their_pages_text(shared: Path) -> None:
     assert records <= 3 * texts
 
 
-def test_batch_size_jobs_and_a_second_run_change_no_byte(shared: Path, tmp_path: Path) -> None:
+def test_jobs_and_a_second_run_change_no_byte(shared: Path, tmp_path: Path) -> None:
     # Promise 3, on real pages, through the command line.
     crawl = tmp_path / "crawl"
     for raw, row in sample(shared, 15):
@@ -89,9 +89,7 @@ def test_batch_size_jobs_and_a_second_run_change_no_byte(shared: Path, tmp_path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
     wanted: dict[str, bytes] = {}
-    for number, options in enumerate(
-        (("--batch-size", "7"), ("--batch-size", "7"), ("--batch-size", "1"), ("--batch-size", "1000"), ("--jobs", "2"))
-    ):
+    for number, options in enumerate((("--jobs", "1"), ("--jobs", "1"), ("--jobs", "2"), ("--jobs", "3"))):
         out = tmp_path / f"out{number}"
         run = newsfilter("clean", crawl, "-o", out, "--quiet", *options)
         assert run.returncode == 0, run.stderr

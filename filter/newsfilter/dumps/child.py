@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 
 from newsfilter.classifier import Model
 from newsfilter.document import Cleaner, too_large
+from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
 from newsfilter.dumps.process import ANSWER, DONE, FINISHING, HEADER, READING, READY, REFUSED, SCORING, frame
-from newsfilter.dumps.reading import Oversized
 from newsfilter.errors import NewsfilterError
 from newsfilter.model_file import load_model
 from newsfilter.provenance import encode_record
@@ -117,7 +117,7 @@ class TimedCleaner(Cleaner):
 def _result(article: Article, source: Source) -> Result:
     record = article.record
     return Result(
-        line={**article_line(article, source.uri, ""), "output": None},
+        line=article_line(article, source),
         body=article.body,
         record=encode_record(record),
         byline=article.byline,

@@ -17,6 +17,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Oversized:
+    """A document larger than the limit, not read."""
+
+    source: Source  # with an empty `raw`
+    size: int  # bytes; of packed data and standard input, only known to be at least this: one more than the limit
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A record that cannot be read."""
 
@@ -24,6 +32,8 @@ class Failed:
     uri: str
     reason: str  # a key of reading.FAILURES
     detail: str = ""  # what exactly, and where: a line, a byte
+    member: str | None = None  # as the document's Source would have them
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +44,4 @@ class Passed:
     kind: str
 
 
-Item = Document | Failed | Passed
+Item = Document | Oversized | Failed | Passed

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.process import ANSWER, BATCH, DONE, FINISHING, ORDER, READING, READY, Child, Trouble, frame
-from newsfilter.dumps.reading import Oversized
 from newsfilter.dumps.writing import StoppedError
 from newsfilter.records import Source
 from newsfilter.settings import Settings

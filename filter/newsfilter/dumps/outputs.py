@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import newsfilter
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.outputs_jsonl import JsonlPacker, JsonlShard
 from newsfilter.dumps.outputs_marker import ARTICLES, MARKER, RECORDS, ledger_name, marker_name
 from newsfilter.dumps.outputs_rows import Facts, InputColumns, Kind, Target, exact_values, joined_kind, stem
 from newsfilter.dumps.outputs_spool import Item, Spool, items
 from newsfilter.dumps.outputs_store import open_store
-from newsfilter.dumps.reading import ReadError
 from newsfilter.dumps.writing import STATUSES, StoppedError, stopped_by
 from newsfilter.errors import OutputError
 

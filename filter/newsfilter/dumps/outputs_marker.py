@@ -13,7 +13,9 @@ from newsfilter.errors import OutputError
 MARKER = "newsfilter/shard/1"
 ARTICLES, RECORDS, DONE, WORK = "articles", "records", "_done", "_work"  # folders below OUT
 
-_OURS = re.compile(r"part-\d{6,}\.(jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|\.newsfilter-[0-9a-f]{16}\.tmp")
+_OURS = re.compile(
+    r"part-\d{6,}\.(jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|inputs\.jsonl|\.newsfilter-[0-9a-f]{16}\.tmp"
+)
 
 Line = dict[str, Any]
 

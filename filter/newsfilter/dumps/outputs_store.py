@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from newsfilter.dumps.readers.opening import _storage, is_url
+from newsfilter.dumps.remote import is_url, storage
 from newsfilter.dumps.writing import StoppedError, stopped_by
 from newsfilter.errors import InputError, OutputError
 
@@ -18,6 +18,9 @@ WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl
 
 class Store(Protocol):
     """What both kinds of storage can do. Names are relative to OUT, with forward slashes. What cannot be done is a StoppedError."""
+
+    def name(self, name: str) -> str:
+        """Return the whole name, for messages."""
 
     spools: Path | None  # the folder for spools, where they outlive a process; None: in `scratch`
 
@@ -46,6 +49,25 @@ class Store(Protocol):
         """Let go of what was made on this machine besides scratch files."""
 
 
+def write(store: Store, name: str, data: bytes) -> None:
+    """Write a small file whole.
+
+    Raises
+    ------
+    StoppedError
+        When it cannot be written. Nothing is left of it.
+    """
+    path = store.scratch(name)
+    try:
+        path.write_bytes(data)
+        store.put(path, name)
+    except OSError as error:
+        raise stopped_by(error, Path(store.name(name))) from error
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
 def open_store(out: str) -> Store:
     """Return the storage that OUT names.
 
@@ -59,7 +81,7 @@ def open_store(out: str) -> Store:
     if not is_url(out):
         return LocalStore(Path(out))
     try:
-        system, root = _storage(out)
+        system, root = storage(out)
     except InputError as error:
         raise OutputError(str(error)) from None
     return RemoteStore(out, system, root)
@@ -71,6 +93,10 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spools: Path | None = root / "_work"
+
+    def name(self, name: str) -> str:
+        """Do as `Store` says."""
+        return str(self.root / name)
 
     def scratch(self, name: str) -> Path:
         """Do as `Store` says."""
@@ -142,6 +168,10 @@ class RemoteStore:
         protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
         self._whole = bool(protocols & WHOLE_OBJECTS)
         self._folder: Path | None = None
+
+    def name(self, name: str) -> str:
+        """Do as `Store` says."""
+        return f"{self._url}/{name}"
 
     def scratch(self, name: str) -> Path:
         """Do as `Store` says."""

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
-from newsfilter.dumps.documents import Document, Failed, Item
-from newsfilter.dumps.ledger import entry_id
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.names import Namer
 from newsfilter.dumps.outputs_rows import SAMPLE_FILES, SAMPLE_ROWS, InputColumns, columns_of_rows
 from newsfilter.dumps.readers import ReadOptions, reader_of
-from newsfilter.dumps.reading import ReadError
 from newsfilter.dumps.shards import Shard
 from newsfilter.dumps.sources import Entry
 from newsfilter.errors import InputError
+from newsfilter.records import Source, document_id
 
 SUFFIXES = {
     "warc": (".warc", ".warc.gz", ".warc.zst"),
@@ -26,6 +26,7 @@ SUFFIXES = {
 """Names by which files that hold many documents are known."""
 
 SMALLEST, PARTS = 16, 64  # loose files of a shard at least; shards that a small dump is cut into, so that many workers have some
+SMALLEST_BYTES = 4_000_000  # of a container's range at least, for the same reason
 GIVEN_BYTES = 16_000_000  # raw bytes that a shard of a stream carries to its worker at most
 _TABLES = frozenset({"jsonl", "csv", "parquet"})
 _STREAMED = frozenset({"csv", "zip", "tar"})
@@ -65,58 +66,67 @@ def columns_of(entries: Sequence[Entry], options: ReadOptions) -> list[InputColu
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A shard, and the output names of what it holds."""
+    """A shard, and what its records are to be called."""
 
     shard: Shard
-    stems: tuple[str, ...]  # of loose files, one each; of a container, its own: its records are named below it
+    stems: tuple[str, ...]  # output names without suffix: of loose files and of an archive's members one each
+    below: str = ""  # where there are no `stems`: the folder of a container's records, which are named by their places
 
 
-def plan(entries: Sequence[Entry], options: ReadOptions) -> Iterator[Planned]:
-    """Yield all shards in source order. The same for the same inputs, whatever the number of workers; containers are looked into as they come up."""
+def plan(entries: Sequence[Entry], options: ReadOptions, *, named: bool = True) -> Iterator[Planned]:
+    """Yield all shards in source order. The same for the same inputs, whatever the number of workers; containers are looked into as they come up.
+
+    Parameters
+    ----------
+    named
+        Whether an archive's members need output names, which are held in memory.
+    """
     namer, number = Namer(), 0
     loose = sum(format_of(entry.uri) is None for entry in entries)
     size = min(max(loose // PARTS, SMALLEST), options.shard_documents)
+    packed = sum(entry.size or 0 for entry in entries if format_of(entry.uri) is not None)
+    options = replace(options, shard_bytes=min(max(packed // PARTS, SMALLEST_BYTES), options.shard_bytes))
     for kind, group in groupby(entries, key=lambda entry: format_of(entry.uri) or "files"):
-        for planned in _loose(group, size, namer) if kind == "files" else _containers(group, kind, options, namer):
-            yield Planned(_numbered(planned.shard, number), planned.stems)
+        for planned in _loose(group, size, namer) if kind == "files" else _containers(group, kind, options, namer if named else None):
+            yield replace(planned, shard=replace(planned.shard, number=number))
             number += 1
-
-
-def _numbered(shard: Shard, number: int) -> Shard:
-    return Shard(number, shard.uri, shard.path, shard.format, shard.start, shard.stop, shard.entries, shard.given, shard.first)
 
 
 def _loose(entries: Iterable[Entry], size: int, namer: Namer) -> Iterator[Planned]:
     left = iter(entries)
     while group := tuple(islice(left, size)):
-        shard = Shard(0, group[0].uri, group[0].path, "files", entries=group)
+        shard = Shard(0, group[0].uri, group[0].path, "files", entries=group, size=sum(entry.size or 0 for entry in group))
         yield Planned(shard, tuple(namer.stem(entry.uri) for entry in group))
 
 
-def _containers(entries: Iterable[Entry], kind: str, options: ReadOptions, namer: Namer) -> Iterator[Planned]:
+def _containers(entries: Iterable[Entry], kind: str, options: ReadOptions, namer: Namer | None) -> Iterator[Planned]:
     for entry in entries:
-        stem = (namer.stem(entry.uri),)
+        shard = Shard(0, entry.uri if entry.copy == 1 else f"{entry.uri}#{entry.copy}", entry.path, kind, size=entry.size)
+        below = namer.stem(shard.uri) if namer else ""
         try:
             if entry.fault:
-                raise ReadError(entry.uri, entry.fault)
-            for shard in _ranges(entry, kind, options):
-                yield Planned(shard, stem)
+                raise ReadError(shard.uri, entry.fault)
+            if is_streamed(entry.uri, kind):
+                yield from _streamed(shard, kind, options, below, namer)
+            else:
+                for start, stop in reader_of(kind).split(shard.path, shard.uri, options):
+                    yield Planned(replace(shard, start=start, stop=stop), (), below)
         except (InputError, OSError) as error:
             reason = error.reason if isinstance(error, ReadError) else "unreadable-container"
-            failed = Failed(entry_id(entry), entry.uri, reason, str(error))
-            yield Planned(Shard(0, entry.uri, entry.path, "given", given=(failed,)), stem)
+            failed = Failed(document_id(Source(b"", uri=shard.uri)), shard.uri, reason, str(error))
+            yield Planned(replace(shard, format="given", given=(failed,)), (), below)
 
 
-def _ranges(entry: Entry, kind: str, options: ReadOptions) -> Iterator[Shard]:
-    reader = reader_of(kind)
-    if not is_streamed(entry.uri, kind):
-        for start, stop in reader.split(entry.path, entry.uri, options):
-            yield Shard(0, entry.uri, entry.path, kind, start, stop)
-        return
+def _streamed(shard: Shard, kind: str, options: ReadOptions, below: str, namer: Namer | None) -> Iterator[Planned]:
     first = 0
-    for records in _portions(reader.read(entry.path, entry.uri, 0, None, options), options.shard_documents):
-        yield Shard(0, entry.uri, entry.path, "given", given=tuple(records), first=first)
+    for records in _portions(reader_of(kind).read(shard.path, shard.uri, 0, None, options), options.shard_documents):
+        stems = tuple(_member_stem(item, below, namer) for item in records) if namer and kind in ("zip", "tar") else ()
+        yield Planned(replace(shard, format="given", given=tuple(records), first=first), stems, below)
         first += len(records)
+
+
+def _member_stem(item: Item, below: str, namer: Namer) -> str:
+    return namer.stem(f"{below}/{item.source.member}") if isinstance(item, Document | Oversized) else ""
 
 
 def _portions(items: Iterable[Item], most: int) -> Iterator[list[Item]]:

@@ -4,10 +4,9 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from newsfilter.dumps.writing import write_whole
+from newsfilter.dumps.outputs_store import Store, write
 from newsfilter.errors import OutputError
 
 NAME = "run.json"
@@ -24,7 +23,7 @@ def as_json(value: Any) -> Any:
     return json.loads(json.dumps(asdict(value)))
 
 
-def read_run(out: Path) -> dict[str, Any] | None:
+def read_run(store: Store) -> dict[str, Any] | None:
     """Read an earlier run's file, or None where there is none.
 
     Raises
@@ -32,21 +31,21 @@ def read_run(out: Path) -> dict[str, Any] | None:
     OutputError
         When there is a ``run.json`` that newsfilter did not write, or cannot read.
     """
-    path = out / NAME
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    data = store.read(NAME)
+    if data is None:
         return None
-    except (OSError, ValueError):
+    try:
+        content = json.loads(data)
+    except ValueError:
         content = None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise OutputError(f"{path}: not written by this version of newsfilter; give -o another folder, or remove that file")
+        raise OutputError(f"{store.name(NAME)}: not written by this version of newsfilter; give -o another folder, or remove that file")
     return content
 
 
-def write_run(out: Path, content: Mapping[str, Any]) -> None:
+def write_run(store: Store, content: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole."""
-    write_whole(out / NAME, json.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n")
+    write(store, NAME, json.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n")
 
 
 def differences(earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

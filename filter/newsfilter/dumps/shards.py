@@ -18,4 +18,5 @@ class Shard:
     stop: int | None = None  # exclusive; None: to the end
     entries: tuple[Entry, ...] = ()  # of "files": loose documents, as listed
     given: tuple[Item, ...] = ()  # of "given": what was read of a stream that cannot be split
+    size: int | None = None  # bytes of the whole input file, or of all loose files, where known: by them a change is noticed
     first: int = 0  # of "given": the number of its first record in the stream, from 0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from newsfilter.dumps.ledger import Line
-from newsfilter.dumps.worker import BatchOutcome
 from newsfilter.records import LABELS
 
 STATUSES = ("accepted", "review", "rejected", "failed")
@@ -25,6 +24,7 @@ class Totals:
         self.cpu: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()  # of children, by cause
         self._slowest: list[tuple[float, str]] = []
+        self._files: dict[str | None, Counter[str]] = {}
 
     def add_line(self, line: Line) -> None:
         """Count one document."""
@@ -33,16 +33,26 @@ class Totals:
         self.removed.update(line["labels"])
         self.reasons.update(reason["code"] for reason in line["reasons"])
 
-    def add_batch(self, batch: BatchOutcome) -> None:
-        """Count a batch: lines, things skipped, and CPU time."""
-        for outcome in batch.outcomes:
-            if outcome.line is None:
-                self.skipped[outcome.skipped or ""] += 1
-            else:
-                self.add_line(outcome.line)
-                self.add_slow(outcome.uri, outcome.seconds)
-        for stage, seconds in batch.cpu.items():
-            self.cpu[stage] += seconds  # type: ignore[assignment]  # a Counter adds up fractions as well
+    def add(self, counted: Mapping[str, Any]) -> None:
+        """Add what others counted, as `content` returns it."""
+        self.status.update({status: counted["counts"][status] for status in STATUSES})
+        self.skipped.update(counted["skipped"])
+        self.reasons.update(counted["reasons"])
+        self.kept += counted["characters"]["kept"]
+        self.removed.update(counted["characters"]["removed"])
+        self.restarts.update(counted["restarts"])
+        for slow in counted["slowest"]:
+            self.add_slow(slow["uri"], slow["seconds"])
+
+    def add_file(self, uri: str | None, counted: Mapping[str, Any]) -> None:
+        """Add to a file's counts; None stands for all documents that are files of their own."""
+        file = self._files.setdefault(uri, Counter())
+        file.update(counted["counts"])
+
+    def add_cpu(self, seconds: Mapping[str, float]) -> None:
+        """Add CPU seconds by stage."""
+        for stage, spent in seconds.items():
+            self.cpu[stage] += spent  # type: ignore[assignment]  # a Counter adds up fractions as well
 
     def add_slow(self, uri: str, seconds: float) -> None:
         """Remember the slowest documents."""
@@ -51,9 +61,9 @@ class Totals:
             heapq.heappop(self._slowest)
 
     def go_on_from(self, content: Mapping[str, Any]) -> None:
-        """Take over what the ledger does not tell of an earlier part of the run: CPU time and the slowest documents."""
-        for stage, seconds in content["seconds"]["cpu"].items():
-            self.cpu[stage] += seconds
+        """Take over what the ledger does not tell of an earlier part of the run: CPU time, restarts and the slowest documents."""
+        self.add_cpu(content["seconds"]["cpu"])
+        self.restarts.update(content["restarts"])
         for slow in content["slowest"]:
             self.add_slow(slow["uri"], slow["seconds"])
 
@@ -75,38 +85,54 @@ class Totals:
             "reasons": dict(sorted(self.reasons.items())),
             "characters": {"kept": self.kept, "removed": {label: self.removed[label] for label in labels}},
             "slowest": [{"uri": uri, "seconds": round(seconds, 3)} for seconds, uri in sorted(self._slowest, reverse=True)],
+            "restarts": dict(sorted(self.restarts.items())),
         }
+
+    def files(self) -> list[dict[str, Any]]:
+        """Return the counts of each input file that holds many documents, and under the URI None those of all other documents together."""
+        return [{"uri": uri, **{name: counts[name] for name in ("documents", *STATUSES, "skipped")}} for uri, counts in self._files.items()]
 
     def cpu_seconds(self) -> dict[str, float]:
         """Return CPU seconds by stage, in milliseconds' precision."""
         return {stage: round(seconds, 3) for stage, seconds in self.cpu.items()}
 
 
-def imbalance(content: Mapping[str, Any], listed: int, lines: int) -> str | None:
-    """Check that every document is accounted for.
+def imbalance(content: Mapping[str, Any], found: Mapping[str | None, int], lines: int | None) -> str | None:
+    """Check that every document is accounted for, in each file and in all.
 
     Parameters
     ----------
     content
         A finished run's ``run.json``.
-    listed
-        How many documents the listing held, without those that turned out to be none.
+    found
+        How many records were found in each file, documents and others, as counted when they were read; None stands for loose documents.
     lines
-        How many lines the ledger holds.
+        How many lines the ledger holds; None where it is not one file.
 
     Returns
     -------
     str or None
         What is wrong, or None.
     """
-    counts = content["counts"]
-    total = sum(counts[status] for status in STATUSES)
-    if counts["documents"] == total == listed == lines:
+    counts, files = content["counts"], content["files"]
+    wrong = []
+    for name, one in [(file["uri"] or "the documents that are files of their own", file) for file in files] + [("the run", counts)]:
+        total = sum(one[status] for status in STATUSES)
+        if total != one["documents"]:
+            wrong.append(f"{name} has {one['documents']} documents, of which {total} have a status")
+    for file in files:
+        seen = found.get(file["uri"], 0)
+        if seen != file["documents"] + file["skipped"]:
+            wrong.append(
+                f"{seen} records were found in {file['uri'] or 'files of their own'}, and {file['documents'] + file['skipped']} counted"
+            )
+    if counts["documents"] != sum(file["documents"] for file in files):
+        wrong.append(f"{counts['documents']} documents were counted in all, and {sum(file['documents'] for file in files)} by file")
+    if lines is not None and lines != counts["documents"]:
+        wrong.append(f"{counts['documents']} documents were counted, and {lines} are in the ledger")
+    if not wrong:
         return None
-    return (
-        f"the run does not add up: {listed} documents were found, {lines} are in the ledger, {counts['documents']} were counted and {total} have a status; "
-        "this is a defect, please report it with run.json and ledger.jsonl"
-    )
+    return f"the run does not add up: {'; '.join(wrong)}; this is a defect, please report it with run.json and ledger.jsonl"
 
 
 def _number(count: int) -> str:

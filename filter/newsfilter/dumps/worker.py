@@ -1,196 +1,275 @@
-"""What a process does with its share of a dump: read, clean, write, and tell the outcome in a few words."""
+"""What a worker does with a shard: read it, have each document cleaned in a child process, write, and tell what it came to."""
 
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from newsfilter.classifier import Model
-from newsfilter.document import Cleaner, document_id, too_large
-from newsfilter.dumps.ledger import Line, article_line, entry_id, failed_line
-from newsfilter.dumps.reading import Oversized, ReadError, Skipped, read
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed
+from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.keeper import BATCH_BYTES, BATCH_DOCUMENTS, Keeper, Limits, Result
+from newsfilter.dumps.ledger import Line, entry_id, failed_line
+from newsfilter.dumps.outputs import SKIPPED, ShardOutput
+from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker
+from newsfilter.dumps.outputs_rows import Target, facts_of
+from newsfilter.dumps.plan import Planned
+from newsfilter.dumps.readers import ReadOptions, reader_of
+from newsfilter.dumps.reading import Skipped, read
+from newsfilter.dumps.shards import Shard
 from newsfilter.dumps.sources import Entry
-from newsfilter.dumps.writing import StoppedError, write_article
-from newsfilter.model_file import load_model
-from newsfilter.provenance import encode_record
-from newsfilter.records import Article, Source
+from newsfilter.dumps.summary import Totals
+from newsfilter.dumps.writing import write_result
+from newsfilter.records import Source, document_id
 from newsfilter.settings import Settings
 
-SHARE_BYTES = 32_000_000  # raw bytes that are cleaned at once: bounds what a batch of large documents holds in memory
+PARENT_SECONDS = 0.5  # between two looks whether the parent is there
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all batches of a run have in common; small, because it goes to a worker with each batch."""
+    """What all shards of a run have in common; small, because it goes to a worker with each."""
 
     settings: Settings
     model_path: Path | None
     model_sha256: str
-    out: Path
-    folder: Path  # the working folder, from which relative paths count
+    target: Target
+    options: ReadOptions
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One document and its output name."""
+class ShardOutcome:
+    """What a shard came to. Its ledger lines stand beside its marker."""
 
-    entry: Entry
-    stem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one item: a ledger line, or the kind of thing that it is instead of a document."""
-
-    uri: str
-    line: Line | None = None
-    skipped: str | None = None
-    seconds: float = 0.0  # CPU seconds that cleaning it took
-
-
-@dataclass(slots=True)
-class BatchOutcome:
-    """What became of a batch, in order."""
-
-    outcomes: list[Outcome]
+    number: int
+    uri: str | None  # of the file that the records are from; None: each is a file of its own
+    found: int  # records that were read, as counted there
+    counted: dict[str, Any]  # as `Totals.content` returns it
     cpu: dict[str, float] = field(default_factory=dict)  # CPU seconds by stage
 
 
-class TimedCleaner(Cleaner):
-    """A cleaner that remembers what each document of its last batch took, without the model's share, which is the batch's.
+Found = tuple[Item, str]  # a record, and its output name without suffix
 
-    Attributes
-    ----------
-    spent : dict of str to float
-        CPU seconds by document id.
-    """
-
-    def __init__(self, settings: Settings, model: Model) -> None:
-        super().__init__(settings, model)
-        self.spent: dict[str, float] = {}
-
-    def clean_batch(self, sources: Sequence[Source]) -> list[Article | Exception]:
-        """Do what a cleaner does, with a clock for each document."""
-        self.spent = {}
-        return super().clean_batch(sources)
-
-    def _read(self, source: Source) -> Any:
-        with self._clocked(source):
-            return super()._read(source)
-
-    def _finish(self, source: Source, *arguments: Any, **options: Any) -> Article:
-        with self._clocked(source):
-            return super()._finish(source, *arguments, **options)
-
-    @contextmanager
-    def _clocked(self, source: Source) -> Iterator[None]:
-        started = time.process_time()
-        try:
-            yield
-        finally:
-            key = document_id(source)
-            self.spent[key] = self.spent.get(key, 0.0) + time.process_time() - started
+_keepers: dict[tuple[str, str, Limits], Keeper] = {}  # one a process: a child costs more than a page
 
 
-_cleaners: dict[tuple[str, str], TimedCleaner] = {}  # one a process: loading the model costs more than a page
+def _keeper(job: Job) -> Keeper:
+    key = (job.settings.sha256(), job.model_sha256, job.limits)
+    if key not in _keepers:
+        close_keepers()
+        _keepers[key] = Keeper(job.settings, job.model_path, job.model_sha256, job.limits)
+    return _keepers[key]
 
 
-def make_ready(job: Job, model: Model) -> None:
-    """Give this process a cleaner with a model that is loaded already."""
-    _cleaners.clear()
-    _cleaners[job.settings.sha256(), job.model_sha256] = TimedCleaner(job.settings, model)
+def close_keepers() -> None:
+    """End the children of this process."""
+    while _keepers:
+        _keepers.popitem()[1].close()
 
 
-def _cleaner(job: Job) -> TimedCleaner:
-    key = (job.settings.sha256(), job.model_sha256)
-    if key not in _cleaners:
-        model = load_model(job.model_path)
-        if model.sha256 != job.model_sha256:
-            raise StoppedError(f"{job.model_path}: the model file was replaced during the run; start again with --overwrite")
-        make_ready(job, model)
-    return _cleaners[key]
-
-
-def clean_in_worker(job: Job, items: Sequence[Item]) -> BatchOutcome:
-    """Do `clean_items` in a process of its own, which leaves Ctrl-C to its parent."""
+def clean_in_worker(job: Job, parent: int, planned: Planned) -> ShardOutcome:
+    """Do `clean_shard` in a process of its own, which leaves Ctrl-C to its parent, and ends when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.chdir(job.folder)  # a process that joblib kept from an earlier run stands where that run was started
-    return clean_items(job, items)
+    _end_with(parent)
+    return clean_shard(job, planned)
 
 
-def clean_items(job: Job, items: Sequence[Item]) -> BatchOutcome:
-    """Clean a batch and write its files.
+@cache
+def _end_with(parent: int) -> None:
+    """End this process when its parent has died. joblib's would go on with all that was queued, while somebody resumes the run."""
+
+    def _watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    Thread(target=_watch, daemon=True).start()
+
+
+def clean_shard(job: Job, planned: Planned, watch: Callable[[int], None] = lambda _: None) -> ShardOutcome:
+    """Clean a shard and write its output, going on where an earlier attempt at it ended; one that is complete is left as it is.
+
+    Parameters
+    ----------
+    job, planned
+        What to do.
+    watch
+        Called with the number of records of each batch that is done.
 
     Raises
     ------
+    OutputError
+        When an earlier attempt completed the shard from other inputs, or with other settings.
     StoppedError
-        When a file cannot be written.
+        When something cannot be written, or no child can be started.
     """
-    cleaner = _cleaner(job)
-    before = dict(cleaner.seconds)
-    share = _Share(job, cleaner)
+    shard, source = planned.shard, source_of(planned.shard)
+    totals = Totals()
+    if is_done(job.target, shard.number, source):
+        marker = read_marker(job.target, shard.number) or {}
+        totals.skipped.update(marker["skipped"])
+        _count(totals, read_lines(job.target, shard.number))
+        return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
+    keeper = _keeper(job)
+    before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
+    clock = _Clock()
+    with ShardOutput(job.target, shard.number, source) as output:
+        given = output.resume_from()
+        for batch in _batches(islice(clock.read(_items(planned, job)), given, None)):
+            results = iter(keeper.clean([_to_clean(item) for item, _ in batch if isinstance(item, Document | Oversized)]))
+            with clock.writing():
+                for item, stem in batch:
+                    _take(output, job, item, stem, next(results) if isinstance(item, Document | Oversized) else None, totals)
+            watch(len(batch))
+        for kind, line in output.done():
+            if kind.startswith(SKIPPED):
+                totals.skipped[kind.removeprefix(SKIPPED)] += 1
+            elif line is not None:
+                totals.add_line(line)
+        with clock.writing():
+            output.finish()
+    totals.restarts = keeper.restarts - restarts
+    cpu = {stage: seconds - before.get(stage, 0.0) for stage, seconds in keeper.seconds.items()}
+    return _outcome(shard, clock.found, totals, cpu | clock.seconds)
+
+
+def _count(totals: Totals, lines: Iterable[Line]) -> None:
+    for line in lines:
+        totals.add_line(line)
+
+
+def _outcome(shard: Shard, found: int, totals: Totals, cpu: dict[str, float]) -> ShardOutcome:
+    return ShardOutcome(shard.number, None if shard.format == "files" else shard.uri, found, totals.content(), cpu)
+
+
+def source_of(shard: Shard) -> str:
+    """Say in words what a shard is made of, so that a change of the inputs is noticed."""
+    size = "" if shard.size is None else f", {shard.size} bytes in all"
+    if shard.format == "files":
+        return f"{len(shard.entries)} files from {shard.entries[0].uri} to {shard.entries[-1].uri}{size}"
+    if shard.format == "given":
+        return f"{shard.uri} records {shard.first} to {shard.first + len(shard.given)}{size}"
+    return f"{shard.uri} {shard.start} to {'its end' if shard.stop is None else shard.stop}{size}"
+
+
+class _Clock:
+    """Counts the records that are read, and the CPU seconds that reading and writing take.
+
+    Attributes
+    ----------
+    found : int
+        Records so far.
+    seconds : dict of str to float
+        By stage: read, write.
+    """
+
+    def __init__(self) -> None:
+        self.found = 0
+        self.seconds = {"read": 0.0, "write": 0.0}
+
+    def read(self, items: Iterator[Found]) -> Iterator[Found]:
+        """Hand on records."""
+        while True:
+            started = time.process_time()
+            item = next(items, None)
+            self.seconds["read"] += time.process_time() - started
+            if item is None:
+                return
+            self.found += 1
+            yield item
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Count what is done inside as writing."""
+        started = time.process_time()
+        yield
+        self.seconds["write"] += time.process_time() - started
+
+
+def _items(planned: Planned, job: Job) -> Iterator[Found]:
+    shard = planned.shard
+    if shard.format == "files":
+        for entry, stem in zip(shard.entries, planned.stems, strict=True):
+            yield _loose(entry, job.options.max_bytes), stem
+        return
+    records = shard.given or reader_of(shard.format).read(shard.path, shard.uri, shard.start, shard.stop, job.options)
+    for number, item in enumerate(records):
+        yield item, planned.stems[number] if planned.stems else f"{planned.below}/{_place(item, shard.first + number)}"
+
+
+def _place(item: Item, number: int) -> str:
+    """The output name of a record inside its container: by its first byte, else by its number."""
+    source = item.source if isinstance(item, Document | Oversized) else None
+    if source is None or source.offset is None:
+        return f"{number:012d}"
+    return f"{source.offset:012d}" + (f"-{source.member.removeprefix('#')}" if source.member else "")
+
+
+def _loose(entry: Entry, max_bytes: int) -> Item:
+    try:
+        found = read(entry, max_bytes)
+    except ReadError as error:
+        return Failed(entry_id(entry), entry.uri, error.reason, error.detail)
+    if isinstance(found, Skipped):
+        return Passed(entry.uri, found.kind)
+    return found if isinstance(found, Oversized) else Document(found)
+
+
+def _batches(items: Iterable[Found]) -> Iterator[list[Found]]:
+    batch: list[Found] = []
+    size = 0
     for item in items:
-        share.add(item)
-    share.flush()
-    spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in cleaner.seconds.items()}
-    return BatchOutcome([share.outcomes[number] for number in range(len(items))], {**spent, "read": share.reading, "write": share.writing})
+        batch.append(item)
+        size += len(item[0].source.raw) if isinstance(item[0], Document) else 0
+        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
-class _Share:
-    """The documents that are cleaned together, and the outcomes so far."""
+def _to_clean(item: Document | Oversized) -> Source | Oversized:
+    return item.source if isinstance(item, Document) else item
 
-    def __init__(self, job: Job, cleaner: TimedCleaner) -> None:
-        self.job, self.cleaner = job, cleaner
-        self.outcomes: dict[int, Outcome] = {}
-        self.reading = self.writing = 0.0
-        self._items: list[tuple[int, Item, Source]] = []
-        self._bytes = 0
-        self._number = 0
 
-    def add(self, item: Item) -> None:
-        number, self._number = self._number, self._number + 1
-        started = time.process_time()
-        try:
-            document = read(item.entry, self.job.settings.max_bytes)
-        except ReadError as error:
-            self.outcomes[number] = Outcome(item.entry.uri, failed_line(entry_id(item.entry), item.entry.uri, error.reason, error.detail))
-            return
-        finally:
-            self.reading += time.process_time() - started
-        if isinstance(document, Skipped):
-            self.outcomes[number] = Outcome(item.entry.uri, skipped=document.kind)
-        elif isinstance(document, Oversized):
-            article = too_large(document.source, document.size, self.cleaner.settings, self.cleaner.model)
-            self.outcomes[number] = self._written(item, article, 0.0)
-        else:
-            self._items.append((number, item, document))
-            self._bytes += len(document.raw)
-            if self._bytes >= SHARE_BYTES:
-                self.flush()
+def _take(output: ShardOutput, job: Job, item: Item, stem: str, result: Result | None, totals: Totals) -> None:
+    """Write what became of one record."""
+    if isinstance(item, Passed):
+        output.skipped(item.kind)
+        return
+    if isinstance(item, Failed):
+        output.failed(failed_line(item))
+        return
+    assert result is not None
+    source = item.source
+    totals.add_slow(_slow_name(source), result.seconds)
+    if result.line is None:
+        output.failed(failed_line(_failure(source, result.reason or "error", result.detail)))
+        return
+    line = dict(result.line)
+    if job.target.format == "files":
+        line["output"] = write_result(Path(job.target.out), stem, line["status"], result.body, result.record)
+    else:
+        line["output"] = job.target.path("articles", output.number)
+    try:
+        output.add(facts_of(result, source), result.record, item.columns if isinstance(item, Document) else None, line)
+    except ReadError as error:
+        output.failed(failed_line(_failure(source, error.reason, error.detail)))
 
-    def flush(self) -> None:
-        results = self.cleaner.clean_batch([source for _, _, source in self._items])
-        for (number, item, source), result in zip(self._items, results, strict=True):
-            spent = self.cleaner.spent.get(document_id(source), 0.0)
-            self.outcomes[number] = (
-                self._failed(item, result, spent) if isinstance(result, Exception) else self._written(item, result, spent)
-            )
-        self._items, self._bytes = [], 0
 
-    def _failed(self, item: Item, error: Exception, spent: float) -> Outcome:
-        detail = f"{type(error).__name__}: {error}"
-        return Outcome(item.entry.uri, failed_line(entry_id(item.entry), item.entry.uri, "error", detail), seconds=spent)
+def _failure(source: Source, reason: str, detail: str) -> Failed:
+    return Failed(document_id(source), source.uri, reason, detail, source.member, source.offset)
 
-    def _written(self, item: Item, article: Article, spent: float) -> Outcome:
-        started = time.process_time()
-        try:
-            record = encode_record(article.record)
-        except (ValueError, TypeError) as error:  # a value that no JSON can hold: this document's defect
-            return self._failed(item, error, spent)
-        line = article_line(article, item.entry.uri, write_article(self.job.out, item.stem, article, record))
-        self.writing += time.process_time() - started
-        return Outcome(item.entry.uri, line, seconds=spent)
+
+def _slow_name(source: Source) -> str:
+    """What a slow document is called in the summary: its URI, and where in it it stands."""
+    place = source.member or ("" if source.offset is None else f"byte {source.offset}")
+    return f"{source.uri} {place}" if place else source.uri

@@ -17,15 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Document, Failed, Item, Passed
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.magic import HEAD_BYTES, kind_of
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.opening import PACKED_BYTES, PIECE_BYTES, Pieces, Unpacked, gunzip, open_binary, unpacked
-from newsfilter.dumps.reading import ReadError, Skipped
+from newsfilter.dumps.reading import Skipped
 from newsfilter.dumps.reading import read as read_loose
-from newsfilter.dumps.sources import _HOUSEKEEPING_FOLDERS, Entry, as_uri
-from newsfilter.records import Source
+from newsfilter.dumps.sources import HOUSEKEEPING_FOLDERS, Entry, as_uri
+from newsfilter.records import Source, document_id
 
 BOMB_RATIO = 200  # unpacked to packed bytes; of 3,062 real pages none packs better than 26 : 1. Who loses: pages of nothing but blanks
 BOMB_BYTES = 1_000_000  # nothing smaller is a bomb, whatever its ratio
@@ -98,7 +98,7 @@ def _members(stream: BinaryIO, uri: str, options: ReadOptions) -> Iterator[Item]
 def _failed(source: Source, error: ReadError | OSError) -> Failed:
     where = f"byte {source.offset}" if source.member is None else source.member
     said = (error.reason, error.detail) if isinstance(error, ReadError) else ("unreadable", error.strerror or type(error).__name__)
-    return Failed(document_id(source), source.uri, said[0], f"{where}: {said[1]}" if said[1] else where)
+    return Failed(document_id(source), source.uri, said[0], f"{where}: {said[1]}" if said[1] else where, source.member, source.offset)
 
 
 def _item(uri: str, member: _Member, pieces: Pieces, options: ReadOptions) -> Item:
@@ -140,7 +140,7 @@ def _is_bomb(stream: Unpacked) -> bool:
 
 def _kind_by_name(name: str) -> str | None:
     folders = name.replace("\\", "/").lower().split("/")[:-1]
-    return "housekeeping" if _HOUSEKEEPING_FOLDERS.intersection(folders) else None
+    return "housekeeping" if HOUSEKEEPING_FOLDERS.intersection(folders) else None
 
 
 def _section(stream: BinaryIO, uri: str, size: int, packed: Callable[[], int] | None = None) -> Pieces:

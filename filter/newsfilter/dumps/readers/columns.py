@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from newsfilter.decode import clean_surrogates
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Document, Failed, Item, Passed
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers import ReadOptions
-from newsfilter.dumps.reading import ReadError
 from newsfilter.errors import InputError
-from newsfilter.records import MediaType, Source
+from newsfilter.records import MediaType, Source, document_id
 
 Kind = Literal["text", "number", "other"]
 """What a column's values are. A column that was only ever seen null is "text", since it may hold anything."""
@@ -186,7 +185,7 @@ def _list(kinds: Mapping[str, Kind]) -> str:
 def failed(place: Place, reason: str, detail: str = "", identity: str | None = None) -> Failed:
     """Return a row that cannot be read, with the id that its document would have had and the place before the detail."""
     source = Source(raw=b"", uri=place.uri, offset=place.offset, id=identity)
-    return Failed(document_id(source), place.uri, reason, f"{place.where}: {detail}" if detail else place.where)
+    return Failed(document_id(source), place.uri, reason, f"{place.where}: {detail}" if detail else place.where, offset=place.offset)
 
 
 def fault_of(error: ReadError | OSError, place: Place) -> Failed:

@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 from newsfilter.decode import NEARLY
 from newsfilter.dumps.documents import Failed, Item
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import Columns, Place, choose, failed, fault_of, read_row
 from newsfilter.dumps.readers.opening import open_binary, unpacked
-from newsfilter.dumps.reading import ReadError
 from newsfilter.errors import InputError
 
 HEAD_BYTES = 1 << 20  # from which the encoding is judged

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 from newsfilter.dumps.documents import Failed, Item
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import Columns, Kind, Place, choose, failed, fault_of, read_row
 from newsfilter.dumps.readers.opening import open_binary, size_of, unpacked
-from newsfilter.dumps.reading import ReadError
 from newsfilter.errors import InputError
 
 HEAD_ROWS = 100  # objects whose keys are the file's columns

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from newsfilter.dumps.reading import ReadError
+from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.remote import is_url, storage
 from newsfilter.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,23 +28,12 @@ PIECE_BYTES = 1 << 18  # unpacked at once, whatever the ratio
 REMOTE_BYTES = 1 << 20  # asked of remote storage at once; fsspec reads ahead by blocks of its own
 DICTIONARY_BYTES = 1 << 24  # of a zstd dictionary that stands in front of its frames; larger ones are not believed
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "http": "https", "https": "https"}  # by scheme; all others: remote
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"(\xb5/\xfd"
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\*M\x18", re.DOTALL)
 _DICTIONARY = b"]*M\x18"  # the skippable frame that holds one, by the convention of .warc.zst
 Pieces = Iterator[tuple[bytes, int]]  # unpacked data, and how many packed bytes they and all before them took
 T = TypeVar("T")
-
-
-def is_url(path: str) -> bool:
-    """Say whether fsspec, not the operating system, opens a path.
-
-    >>> is_url("s3://crawl/2024.warc.gz"), is_url("crawl/2024.warc.gz")
-    (True, False)
-    """
-    return _URL.match(path) is not None
 
 
 def open_binary(path: str) -> BinaryIO:
@@ -59,7 +49,7 @@ def open_binary(path: str) -> BinaryIO:
         When a library for the URL's storage is missing; names the extra to install.
     """
     if is_url(path):
-        system, name = _storage(path)
+        system, name = storage(path)
         file = _asked(path, lambda: system.open(name, "rb"))
         if _serves_ranges(path, file):
             return io.BufferedReader(_Remote(path, file), REMOTE_BYTES)
@@ -101,23 +91,9 @@ def exists(path: str) -> bool:
 def _stored_size(path: str) -> int | None:
     if not is_url(path):
         return _asked(path, lambda: os.stat(path).st_size)  # noqa: PTH116 - paths are str from end to end
-    system, name = _storage(path)
+    system, name = storage(path)
     size = _asked(path, lambda: system.info(name)).get("size")
     return None if size is None else int(size)
-
-
-def _storage(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and the URL's name in it."""
-    scheme = url.partition("://")[0].lower()
-    try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
-
-        return cast("tuple[Any, str]", url_to_fs(url))
-    except ImportError as error:
-        extra = _EXTRAS.get(scheme, "remote")
-        raise InputError(f"{url}: a library for {scheme}:// is missing ({error}); pip install 'newsfilter[{extra}]'") from None
-    except ValueError as error:
-        raise InputError(f"{url}: {error}; give a local path, or a URL such as s3://, gs:// or https://") from None
 
 
 def _asked(path: str, request: Callable[[], T]) -> T:

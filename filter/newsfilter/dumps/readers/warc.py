@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-from newsfilter.document import document_id
 from newsfilter.dumps.documents import Failed, Item
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.opening import open_binary
@@ -16,8 +15,7 @@ from newsfilter.dumps.readers.warc_frames import HEAD_BYTES, Feed, Frame, frames
 from newsfilter.dumps.readers.warc_items import item_of
 from newsfilter.dumps.readers.warc_pumps import GZIP, Gzip, Plain, next_gzip_member
 from newsfilter.dumps.readers.warc_zstd import SKIPPABLE, ZSTD, Zstd
-from newsfilter.dumps.reading import Oversized
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 LOOKBACK_BYTES = 4 << 20  # before a range; what looks like a record inside of a longer one may be taken for a record
 HOLD_BYTES = 16 << 20  # of a record that are kept at hand, at least
@@ -42,7 +40,7 @@ def split(path: str, uri: str, options: ReadOptions) -> Iterator[tuple[int, int 
     yield last * options.shard_bytes, None
 
 
-def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions) -> Iterator[Item | Oversized]:
+def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions) -> Iterator[Item]:
     """Yield what the records hold that begin in a range of bytes; garbage goes with the record before it.
 
     Storage that fails in the middle is one more `Failed`, and the end.
@@ -60,7 +58,7 @@ def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions
                 yield item_of(frame, uri, options.max_bytes)
         except OSError as error:
             place = Source(b"", uri=uri, member="unread", offset=at)
-            yield Failed(document_id(place), uri, "unreadable", f"somewhere behind byte {at}: {error.strerror or error}")
+            yield Failed(document_id(place), uri, "unreadable", f"somewhere behind byte {at}: {error.strerror or error}", offset=at)
 
 
 def _hold(options: ReadOptions) -> int:

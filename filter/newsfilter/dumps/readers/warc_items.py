@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from fastwarc.warc import WarcRecord
 
-from newsfilter.document import document_id
-from newsfilter.dumps.documents import Document, Failed, Item, Passed
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed
 from newsfilter.dumps.magic import HEAD_BYTES as MAGIC_BYTES
 from newsfilter.dumps.magic import kind_of
 from newsfilter.dumps.readers.warc_frames import HEAD_BYTES, Frame
 from newsfilter.dumps.readers.warc_http import UnreadableRecordError, codings_of, content_of, restored
-from newsfilter.dumps.reading import Oversized
-from newsfilter.records import Source
+from newsfilter.records import Source, document_id
 
 PASSED = {
     "warcinfo": "what the crawler says about the file",
@@ -53,7 +51,7 @@ class _Message(NamedTuple):
     partial: bool  # whether the crawler says that it cut the body
 
 
-def item_of(frame: Frame, uri: str, max_bytes: int) -> Item | Oversized:
+def item_of(frame: Frame, uri: str, max_bytes: int) -> Item:
     """Return what a record holds.
 
     Parameters
@@ -71,10 +69,10 @@ def item_of(frame: Frame, uri: str, max_bytes: int) -> Item | Oversized:
 
 
 def _failed(place: Source, reason: str, detail: str) -> Failed:
-    return Failed(document_id(place), place.uri, reason, f"byte {place.offset}: {detail}")
+    return Failed(document_id(place), place.uri, reason, f"byte {place.offset}: {detail}", place.member, place.offset)
 
 
-def _read(frame: Frame, place: Source, max_bytes: int) -> Item | Oversized:
+def _read(frame: Frame, place: Source, max_bytes: int) -> Item:
     named = _TYPE.search(frame.head)
     kind = named[1].decode("ascii", "replace").lower() if named else ""
     if kind not in ("response", "resource", "conversion"):
@@ -119,7 +117,7 @@ def _stored(frame: Frame, headers: Mapping[str, str]) -> _Message | str:
     return _Message(headers.get("content-type"), frame.content, [], frame.length, partial=False)
 
 
-def _document(source: Source, message: _Message, max_bytes: int) -> Item | Oversized:
+def _document(source: Source, message: _Message, max_bytes: int) -> Item:
     content = content_of(message.content_type)
     if content.kind not in (None, "xml"):
         return Passed(source.uri, content.kind)

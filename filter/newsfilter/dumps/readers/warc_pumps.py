@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
 
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers.opening import Unpacked, gunzip
-from newsfilter.dumps.reading import ReadError
 
 PACKED_BYTES = 1 << 16  # read from a packed file at once: more would be copied at each member's end
 PIECE_BYTES = 1 << 18  # unpacked at once, whatever the ratio

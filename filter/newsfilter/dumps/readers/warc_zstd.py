@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
+from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers.opening import Unpacked, unzstd
 from newsfilter.dumps.readers.warc_pumps import LOOK_BYTES, START, Fault, next_member
-from newsfilter.dumps.reading import ReadError
 from newsfilter.errors import InputError
 
 ZSTD = b"(\xb5/\xfd"

@@ -1,0 +1,125 @@
+"""Shards over processes: which are handed out, which are under way, and what happens when a process dies."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+from newsfilter.dumps.interrupt import inherited_deafness
+from newsfilter.dumps.plan import Planned
+from newsfilter.dumps.worker import ShardOutcome
+from newsfilter.dumps.writing import StoppedError
+
+AHEAD = 2  # shards that wait for each process
+DEATHS = 3  # processes in a row that die before any shard is done
+
+T = TypeVar("T")
+
+
+class Feed:
+    """The shards of a run, as they are handed out.
+
+    joblib takes them from threads of its own, where an exception would be lost: it is kept, and the shards end there.
+
+    Attributes
+    ----------
+    under_way : dict of int to Planned
+        What was handed out and is not done, by number.
+    error : Exception or None
+        What planning came to grief on.
+    seconds : float
+        CPU seconds that planning took, with the reading of what can only be read from its beginning.
+    """
+
+    def __init__(self, planned: Iterator[Planned]) -> None:
+        self._planned = planned
+        self._again: deque[Planned] = deque()
+        self.under_way: dict[int, Planned] = {}
+        self.error: Exception | None = None
+        self.seconds = 0.0
+
+    def __iter__(self) -> "Feed":
+        return self
+
+    def __next__(self) -> Planned:
+        started = time.thread_time()
+        try:
+            planned = self._again.popleft() if self._again else next(self._planned)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise StopIteration from error
+        finally:
+            self.seconds += time.thread_time() - started
+        self.under_way[planned.shard.number] = planned
+        return planned
+
+    def put_back(self) -> None:
+        """Hand out once more what is under way: those who had it are gone."""
+        self._again.extendleft(planned for _, planned in sorted(self.under_way.items(), reverse=True))
+        self.under_way.clear()
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(outcomes: Iterator[ShardOutcome], numbers: deque[int]) -> Iterator[ShardOutcome]:
+    """Yield outcomes in the order of their shards' numbers, which are taken off `numbers`; it grows while shards are handed out."""
+    waiting: dict[int, ShardOutcome] = {}
+    for outcome in outcomes:
+        waiting[outcome.number] = outcome
+        while numbers and numbers[0] in waiting:
+            yield waiting.pop(numbers.popleft())
+
+
+def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int) -> Generator[ShardOutcome, None, None]:
+    """Clean shards in processes of this machine, and yield the outcomes as they come.
+
+    A process that dies takes the pool with it; another goes on with what was under way.
+
+    Raises
+    ------
+    StoppedError
+        When a file cannot be written, or processes keep dying.
+    """
+    from joblib import Parallel, delayed  # noqa: PLC0415 - a run in one process does without
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - the same
+    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - the same
+
+    deaths = 0
+    while True:
+        parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=AHEAD * jobs, batch_size=1)
+        with inherited_deafness():  # joblib starts its processes with the first shards
+            outcomes = parallel(delayed(work)(one) for one in feed)
+        whole = False
+        try:
+            for outcome in outcomes:
+                deaths = 0
+                del feed.under_way[outcome.number]
+                yield outcome
+            whole = True
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths == DEATHS:
+                raise StoppedError(
+                    f"worker processes died {DEATHS} times in a row while they cleaned {_named(feed)}; most likely there is not enough memory: "
+                    "run the same command again with --resume and fewer --jobs"
+                ) from None
+        finally:
+            if not whole:
+                with suppress(Exception):  # closing what is already broken may fail in joblib's own ways; the pool must go all the same
+                    outcomes.close()
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
+        if whole:
+            return
+        feed.put_back()
+
+
+def _named(feed: Feed) -> str:
+    shards = [planned.shard for _, planned in sorted(feed.under_way.items())]
+    return ", ".join(f"{shard.uri} (shard {shard.number})" for shard in shards[:4]) + (", …" if len(shards) > 4 else "")
