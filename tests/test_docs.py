@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import newsfilter
+from newsfilter.integrations import FACTS, PREFIX
 from newsfilter.model_file import load_model, shipped_model_folder
 from newsfilter.options import parser
 from newsfilter.records import DAMAGE_CODES, EDIT_KINDS, LABELS
@@ -156,6 +157,11 @@ def test_every_public_name_is_documented() -> None:
     for name in newsfilter.__all__:
         if inspect.isroutine(getattr(newsfilter, name)):
             assert re.search(rf"^## .*`{name}`", text, re.MULTILINE), name
+
+
+def test_every_fact_of_the_integrations_is_documented() -> None:
+    """Who reads a pipeline's output finds each name in docs/pipelines.md."""
+    assert not missing([PREFIX + name for name in FACTS], "docs/pipelines.md")
 
 
 def test_the_model_file_is_documented() -> None:

@@ -38,8 +38,8 @@ def test_python_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_pages_with_examples_are_found() -> None:
-    """The README and the three pages that show Python are among those that run."""
-    assert {page.name for page in EXAMPLES} >= {"README.md", "python.md", "record.md", "verdicts.md"}
+    """The README and the four pages that show Python are among those that run."""
+    assert {page.name for page in EXAMPLES} >= {"README.md", "pipelines.md", "python.md", "record.md", "verdicts.md"}
 
 
 RUNNABLE = [

@@ -23,6 +23,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("dumps",),
     ("training",),
     ("gate",),
+    ("integrations",),
     ("options", "terminal", "cli", "__main__", "__init__"),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
@@ -129,6 +130,12 @@ def loaded_by(code: str) -> set[str]:
 def test_light_imports(code: str) -> None:
     # Importing newsfilter, its vocabulary, or what needs only text loads no package that takes time.
     assert loaded_by(code) & HEAVY == set()
+
+
+def test_integrations_wait_for_their_library() -> None:
+    # Only the module that is named like a library loads it; what both share loads neither.
+    assert loaded_by("import newsfilter.integrations") & {"datasets", "datatrove"} == set()
+    assert loaded_by("import newsfilter.integrations.datatrove") & {"datasets", "datatrove"} == {"datatrove"}
 
 
 def test_heavy_packages_are_seen() -> None:

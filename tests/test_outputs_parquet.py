@@ -256,7 +256,7 @@ def test_hugging_face_datasets_reads_the_shards(dumps: Path, kind: Format, strea
     """Parquet as it is; articles in JSONL with their features, for `datasets` takes types from the first shard, and an empty column has none."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(dumps / "home"))
-    import datasets  # type: ignore[import-untyped]
+    import datasets
 
     strings = {name: datasets.Value("string") for name in OURS} | {"reasons": [datasets.Value("string")]}
     features = datasets.Features({**strings, "views": datasets.Value("int64"), "topic": datasets.Value("string")})
