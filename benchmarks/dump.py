@@ -29,6 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.dump_cost import costs
 from benchmarks.dump_input import Page, read_pages, read_texts, write_texts, write_warcs
 from benchmarks.dump_tables import show
 from benchmarks.peers import commit, versions
@@ -38,6 +39,7 @@ HERE = Path(__file__).parent
 CLEAN = (sys.executable, "-m", "newsfilter", "clean")
 ONE, TWO, LOOP, DATATROVE = "newsfilter, 1 job", "newsfilter, 2 jobs", "trafilatura, plain loop", "DataTrove, 2 workers"
 TEXT, NO_LANGUAGE = "newsfilter, text, 1 job", "newsfilter, text, 1 job, --no-language"
+COST_PAGES = 400  # cleaned one by one, for what a page's time grows with
 SMALL = 8  # the large dump is so many times the small one
 TEXTS = 4  # texts for each page: they take a tenth of the time
 ALL_RUNS = 3.4  # what one round takes, in the time that one job takes for the large dump
@@ -199,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "versions": versions(),
         "commit": commit(),
     }
-    result = {**facts, "html": as_json(html), "text": as_json(text), "memory": as_json(memory)}
+    result = {**facts, "html": as_json(html), "text": as_json(text), "memory": as_json(memory), "cost": costs(pages[:COST_PAGES])}
     show(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

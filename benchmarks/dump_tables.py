@@ -32,6 +32,7 @@ def show(result: Mapping[str, Any]) -> None:
     _rates(text)
     _ratios(html)
     _stages(html)
+    _cost(result["cost"])
     _memory(html | memory)
     _peers(html)
 
@@ -87,6 +88,21 @@ def _stages(pairs: Pairs) -> None:
     for stage, spent in sorted(seconds.items(), key=lambda pair: -pair[1]):
         print(f"| {stage} | {1000 * spent / documents:.2f} | {100 * spent / whole:.1f} |")
     print(f"| reading and writing | | {100 * (seconds['read'] + seconds['write']) / whole:.1f} |\n")
+
+
+def _cost(cost: Mapping[str, Any]) -> None:
+    """What a page's time grows with."""
+    stages = [stage for stage in cost["quarters"][0]["stages"] if any(quarter["stages"][stage] >= 1 for quarter in cost["quarters"])]
+    print(f"| pages alone, by blocks | KB | CPU ms | {' | '.join(stages)} |\n|---|---|---|{'---|' * len(stages)}")
+    for quarter in cost["quarters"]:
+        spent = " | ".join(f"{quarter['stages'][stage]:.1f}" for stage in stages)
+        low, high = quarter["blocks"]
+        print(f"| {low} to {high} | {quarter['kilobytes']:.0f} | {quarter['ms']:.1f} | {spent} |")
+    print(
+        f"\n{cost['line']['page']:.0f} ms a page and {cost['line']['hundred_blocks']:.0f} ms for 100 blocks. CPU time's correlation with a page's ",
+        end="",
+    )
+    print(", ".join(f"{name} {value:.2f}" for name, value in cost["correlation"].items()), end=".\n\n")
 
 
 def _memory(pairs: Pairs) -> None:
