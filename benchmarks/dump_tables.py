@@ -122,7 +122,7 @@ def _peers(pairs: Pairs) -> None:
     """What came out of each, for a rate without that says little."""
     for name, found in pairs.items():
         said, documents = found[0]["large"]["said"], found[0]["large"]["documents"]
-        counts = said["counts"] if "counts" in said else {"out": said["out"]}
+        counts = said["counts"] if "counts" in said else {"read": said["documents"], "out": said["out"]}
         timeouts = sum(step.get("timeout", 0) for step in said.get("steps", {}).values())
         listed = ", ".join(f"{what} {count:,}" for what, count in counts.items() if what != "documents")
         print(f"- {name}: {documents:,} documents, {listed}{f', {timeouts:,} ended by its time limit' if timeouts else ''}")

@@ -11,7 +11,7 @@ from conftest import ROOT, article
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.dump import LOOP, ONE, TEXT, TWO, Pair, Run, main
+from benchmarks.dump import LOOP, ONE, TEXT, TWO, Pair, Run, main, run
 from benchmarks.dump_input import TEXT_BYTES, read_pages, read_texts, repeated, text_of, write_texts, write_warcs
 from benchmarks.dump_tables import spread
 from benchmarks.watch import FailedError, Used, watched
@@ -24,7 +24,7 @@ MEGABYTES = 100
 
 def long_page(number: int) -> str:
     """A page with more than 4 KB of text."""
-    paragraphs = "".join(f"<p>{text}</p>" for text in article(number, 20).strip().split("\n\n"))
+    paragraphs = "".join(f"<p>{text}</p>" for text in article(number, 20 + number).strip().split("\n\n"))
     return f"<html><body><ul><li><a href='/'>Home</a></li></ul><article>{paragraphs}</article></body></html>"
 
 
@@ -87,6 +87,23 @@ def test_a_command_that_fails_is_no_figure() -> None:
     """A run that ends badly stops the benchmark, with what it said."""
     with pytest.raises(FailedError, match=r"(?s)exit status 3.*no such thing"):
         watched([sys.executable, "-c", "import sys; print('no such thing', file=sys.stderr); sys.exit(3)"])
+
+
+def test_a_document_that_is_missing_is_no_figure(tmp_path: Path) -> None:
+    """A newsfilter run that saw fewer documents than the dump has stops the benchmark."""
+
+    def command(_dump: Path, out: Path) -> list[str]:
+        content = {"counts": {"documents": 3}, "seconds": {"cpu": {}}}
+        return [
+            sys.executable,
+            "-c",
+            f"import pathlib; out = pathlib.Path({str(out)!r}); out.mkdir(); (out / 'run.json').write_text({json.dumps(content)!r})",
+        ]
+
+    assert run(command, tmp_path, 3, tmp_path / "out").said["counts"] == {"documents": 3}
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit, match="4 documents are in it, 3 were seen"):
+        run(command, tmp_path, 4, tmp_path / "out")
 
 
 def test_rates_are_of_the_difference() -> None:
