@@ -67,12 +67,16 @@ class Pair:
     @property
     def per_second(self) -> float:
         """Documents a second in the steady state."""
-        return (self.large.documents - self.small.documents) / (self.large.used.wall - self.small.used.wall)
+        return self._rate(self.large.used.wall - self.small.used.wall)
 
     @property
     def per_cpu_second(self) -> float:
         """Documents for each second of a processor's time in the steady state."""
-        return (self.large.documents - self.small.documents) / (self.large.used.cpu - self.small.used.cpu)
+        return self._rate(self.large.used.cpu - self.small.used.cpu)
+
+    def _rate(self, seconds: float) -> float:
+        """Documents by seconds; 0 where the large dump took no longer than the small one, which are then too small to tell."""
+        return (self.large.documents - self.small.documents) / seconds if seconds > 0 else 0.0
 
 
 def subjects(datatrove: Path | None) -> Subjects:

@@ -45,11 +45,13 @@ def _peer_versions(html: Pairs) -> dict[str, str]:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """The median, and the least and the most.
+    """The median, and the least and the most; "-" of none.
 
     >>> spread([3, 1, 2])
     '2.0 (1.0 to 3.0)'
     """
+    if not values:
+        return "-"
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
@@ -68,7 +70,7 @@ def _ratios(pairs: Pairs) -> None:
     for one, other, wanted in RATIOS:
         if other in pairs:
             columns = [
-                spread([mine[key] / theirs[key] for mine, theirs in zip(pairs[one], pairs[other], strict=True)], 2)
+                spread([mine[key] / theirs[key] for mine, theirs in zip(pairs[one], pairs[other], strict=True) if theirs[key]], 2)
                 for key in ("per_second", "per_cpu_second")
             ]
             print(f"| {one} / {other} | {wanted} | {' | '.join(columns)} |")

@@ -110,7 +110,8 @@ def test_rates_are_of_the_difference() -> None:
     """What both dumps spend on starting is in neither rate."""
     pair = Pair(Run(100, Used(15.0, 12.0, 0.0), {}), Run(300, Used(25.0, 16.0, 0.0), {}))
     assert (pair.per_second, pair.per_cpu_second) == (20, 50)
-    assert spread([pair.per_second, 30]) == "25.0 (20.0 to 30.0)"
+    assert (spread([pair.per_second, 30]), spread([])) == ("25.0 (20.0 to 30.0)", "-")
+    assert Pair(pair.large, pair.large).per_second == 0  # too small to tell
 
 
 @pytest.mark.slow
