@@ -4,8 +4,9 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
+from newsfilter.dumps.documents import Failed
 from newsfilter.dumps.ledger import article_line, failed_line
-from newsfilter.records import Article
+from newsfilter.records import Article, Source
 
 PREFIX = "newsfilter_"  # before every name that is added to a user's row, so that nothing of theirs is overwritten
 FACTS = ("text", "status", "reasons", "title", "byline", "published", "site", "language", "removed", "error")
@@ -23,11 +24,11 @@ def facts_of(result: Article | Exception, labels: Iterable[str]) -> dict[str, An
         The model's. ``removed`` has all of them, also those of which nothing was removed: a table's column needs the same fields in each row.
     """
     if isinstance(result, Exception):
-        line = failed_line("", "", "error", "".join(traceback.format_exception_only(result)))
+        line = failed_line(Failed("", "", "error", "".join(traceback.format_exception_only(result))))
         text = byline = published = site = None
         error = line["reasons"][0]["value"]
     else:
-        line, error = article_line(result, "", ""), None
+        line, error = article_line(result, Source(b"")), None
         text = None if line["status"] == "rejected" else result.body
         byline, published, site = result.byline, result.published, result.site
     facts = {
