@@ -216,7 +216,7 @@ def test_every_setting_is_an_option() -> None:
     """The value that the command line gives is the one that holds."""
     values = {
         "keep": ("caption", "byline"), "lang": ("tr", "en"), "min_words": 3, "max_removed": 0.25, "max_spam": 0.125, "max_uncertain": 0.75,
-        "max_bytes": 1000, "repair": False, "date_search": True,
+        "max_bytes": 1000, "repair": False, "date_search": True, "language": True,
     }  # fmt: skip
     assert values.keys() == {setting.name for setting in fields(Settings)}
     arguments = ["clean", "a", "-o", "out"]
@@ -227,6 +227,15 @@ def test_every_setting_is_an_option() -> None:
         else:
             arguments += [f"--{flag}", ",".join(value) if isinstance(value, tuple) else str(value)]
     assert settings_of(parse(arguments)) == Settings(**values)  # type: ignore[arg-type]
+
+
+def test_a_language_that_nobody_asks_for_is_not_told(run: Run, dump: Path, tmp_path: Path) -> None:
+    run("clean", dump, "-o", "told")
+    run("clean", dump, "-o", "out", "--no-language")
+    assert {line["language"] for line in ledger(tmp_path / "out")} == {"unknown"}
+    record = json.loads((tmp_path / "out/a/one.provenance.json").read_text(encoding="utf-8"))
+    assert record["language"] == {"code": "unknown", "probability": 0.0, "by": "off"}
+    assert (tmp_path / "out/a/one.txt").read_bytes() == (tmp_path / "told/a/one.txt").read_bytes()
 
 
 def test_options_win_over_the_settings_file(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_a_language_that_cannot_be_told_is_refused(code: str, meant: str) -> Non
     assert Settings(lang=("tr", "az", "zh")).lang == ("tr", "az", "zh")
 
 
+def test_languages_that_are_not_told_cannot_be_accepted() -> None:
+    # Every document would be of an unknown language, and pass.
+    with pytest.raises(SettingsError, match="leave one of the two out"):
+        Settings(lang=("tr",), language=False)
+
+
 @pytest.mark.parametrize("name", ["keep", "lang"])
 def test_one_string_is_no_list(name: str) -> None:
     # In Python; in a file and on the command line it is split at commas.
@@ -247,7 +253,7 @@ def test_equal_objects_have_equal_digests(one: Settings, other: Settings) -> Non
 
 
 OTHER_VALUES: dict[str, Any] = {
-    "keep": ("caption",), "lang": ("tr",), "min_words": 1, "max_removed": 0.1, "max_spam": 0.1, "max_uncertain": 0.1, "max_bytes": 1, "repair": False, "date_search": True,
+    "keep": ("caption",), "lang": ("tr",), "min_words": 1, "max_removed": 0.1, "max_spam": 0.1, "max_uncertain": 0.1, "max_bytes": 1, "repair": False, "date_search": True, "language": False,
 }  # fmt: skip
 
 

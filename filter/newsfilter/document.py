@@ -19,7 +19,7 @@ from newsfilter.decode import decode, sniff_media_type
 from newsfilter.errors import InputError
 from newsfilter.evidence import find_evidence
 from newsfilter.extract import extract
-from newsfilter.language import detect_language
+from newsfilter.language import NOT_TOLD, detect_language
 from newsfilter.model_file import load_model
 from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
 from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict, document_id
@@ -136,7 +136,7 @@ class Cleaner:
                 about = replace(about, title=mended(about.title), byline=mended(about.byline), site=mended(about.site))
         body_text = "\n\n".join(page.text[d.start : d.end] for d in decisions if d.kept and d.label == "body")
         with self._timed("language"):
-            language = detect_language(body_text)
+            language = detect_language(body_text) if self.settings.language else NOT_TOLD
         verdict = judge(page, decisions, language, self.settings, self.model.opinion(scored))
         with self._timed("assemble"):
             damage = find_damage(page, tuple(decisions))

@@ -9,6 +9,7 @@ from newsfilter.records import Language
 SAMPLE = 400  # characters; langdetect takes 3 ms on so many and 8 ms on a whole article, and is as right
 TRIALS = 3  # of langdetect's random starts, whose mean it gives; with its 7, no labelled document's language is another, and it takes half as long again
 MIN_LETTERS = 40  # below, it guesses
+NOT_TOLD = Language("unknown", 0.0, "off")
 _LETTERS = re.compile(r"[^\W\d_]")
 
 

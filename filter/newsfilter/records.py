@@ -203,7 +203,7 @@ class Language:
 
     code: str  # ISO 639-1, or "unknown"
     probability: float
-    by: str  # "langdetect", "letters" or "too-short"
+    by: str  # "langdetect", "letters", "too-short", or "off" where nobody asked
 
 
 @dataclass(frozen=True, slots=True)

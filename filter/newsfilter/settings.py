@@ -32,6 +32,10 @@ class Settings:
     lang: tuple[str, ...] = field(
         default=(), metadata={"help": "accept these languages only (ISO 639-1); others are rejected as other-language. Empty: accept all"}
     )
+    language: bool = field(
+        default=True,
+        metadata={"help": "tell each body's language. Off, it is unknown, and texts that were extracted already are cleaned faster"},
+    )
     min_words: int = field(
         default=40, metadata={"help": "fewer words in the body go to review as too-short. Off (0), stubs and photo pages are accepted"}
     )
@@ -68,6 +72,8 @@ class Settings:
         for name in ("keep", "lang"):
             if isinstance(getattr(self, name), str):  # "caption" would else be seven labels of a letter each
                 raise SettingsError(f"{name}: {getattr(self, name)!r} is one string; give a tuple of strings")
+        if self.lang and not self.language:
+            raise SettingsError("lang: languages cannot be accepted or rejected with language off; leave one of the two out")
         for code in self.lang:
             if code not in LANGUAGES:
                 raise SettingsError(f"lang: no language {code!r} that can be told; {nearest(code, LANGUAGES)}")
