@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsfilter.language import MIN_LETTERS, detect_language
+from newsfilter.language import MIN_LETTERS, SEED, TRIALS, _gram_rows, _prepared, _profiles, _weighed, detect_language
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/language.json").read_text(encoding="utf-8"))
 
@@ -45,6 +45,46 @@ def test_letters_below_the_limit() -> None:
     enough, few = " ".join([word] * (MIN_LETTERS // 5)), " ".join([word] * (MIN_LETTERS // 5 - 1)) + " köpr 1234567890"
     assert detect_language(enough).by == "langdetect"
     assert detect_language(few).by == "too-short"
+
+
+def by_langdetect(text: str) -> list[float]:
+    """What langdetect's own detector says of a text, for each language in the order of its profiles."""
+    from langdetect import detector_factory
+    from langdetect.lang_detect_exception import LangDetectException
+
+    detector_factory.init_factory()
+    detector = detector_factory._factory.create()
+    detector.seed, detector.n_trial = SEED, TRIALS
+    detector.append(text)
+    try:
+        detector.get_probabilities()
+    except LangDetectException:
+        return []
+    return list(detector.langprob)
+
+
+def weighed(text: str) -> list[float]:
+    profiles = _profiles()
+    rows = _gram_rows(profiles, _prepared(profiles, text))
+    return list(_weighed(profiles, rows)) if rows else []
+
+
+ODD = (
+    "Fatura e-posta a.b@c.com http://x.example/a?b ile GELDİ,  ΑΒΓ  αβγ МОСКВА 北京電 にほん カタカナ 한국 ệ e\u0323 ș ی ıİ ǅ \u00a0 \u2014"
+)
+
+
+@pytest.mark.parametrize(
+    "text", [*(case["text"] for case in CASES), ODD, "新华社北京电 " * 3 + "abc", ODD * 3, "x" * 90, "A Bb CC dD " * 9]
+)
+def test_the_same_as_langdetect(text: str) -> None:
+    # To the last bit: what is computed here is langdetect's own answer, of all languages.
+    assert weighed(text) == by_langdetect(text)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=200) | st.text("aAéİı мМ中にア한 \u0300@.:/", max_size=200))
+def test_the_same_as_langdetect_for_anything(text: str) -> None:
+    assert weighed(text) == by_langdetect(text)
 
 
 @given(st.text(max_size=300))

@@ -147,7 +147,7 @@ def test_scripts_without_spaces_stay(text: str) -> None:
     # Every character of them stays, and is read in pairs and threes.
     codes = page_codes(whole(text), TABLES)
     assert len(codes.kinds) == len(text)
-    found, _ = words_between(text, codes, text_rows(codes), 0, len(text))
+    ((found, _),) = words_between(text, codes, text_rows(codes), [(0, len(text))])
     assert {text[start : start + 2] for start in range(len(text) - 1)} <= set(found)
 
 

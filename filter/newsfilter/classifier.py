@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from newsfilter.features import SEQUENCE_LABELS, neighbour_matrix, place_matrix, sequence_matrix, shape_matrix, summary_row
+from newsfilter.forest import Trees
 from newsfilter.ngrams import Grams, markup_rows, text_rows, weighted_sums
 from newsfilter.normal_form import Floats, Ints, PageCodes, Tables, page_codes
 from newsfilter.records import KINDS, Page
 
-LEAF_UNITS = 100_000  # a leaf of 1 is a log odd of .00001
 DEFAULT_THRESHOLD = 0.5
 SURELY_BODY = 0.7  # probability of body from which on a line is kept that is likelier spam
 MAYBE_BODY = 0.25  # the same for a sentence
@@ -36,7 +36,6 @@ _PROSE_END = re.compile(r"[.!?…。！？؟।۔][\"”’'»)\]]*\s*$")
 MIX_RANGE = 12.0  # log odds beyond which a base score says no more to a correction
 DECIMALS = 4  # of probabilities; everything that depends on them sees them rounded
 MARGINS_KEPT = 8  # sets of weights whose margins are kept: one in use, one a fold in training
-_ROWS = 64  # blocks that walk the trees together: keeps the walk in the processor's cache
 
 _NEIGHBOUR_COLUMNS = ("log_words", "kept_share", "link_density", "ends_sentence", "digits")
 _NEIGHBOUR_LABELS = ("body", "headline", "byline", "caption", "teaser", "navigation", "reaction", "comment", "notice")
@@ -70,42 +69,6 @@ class Linear:
 
 
 _MARGINS: dict[tuple[int, tuple[str, ...]], "tuple[Linear, npt.NDArray[np.int16]]"] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """Complete binary trees, one after another; a node's children are 2i + 1 (at most the threshold) and 2i + 2."""
-
-    feature: npt.NDArray[np.int64]  # (n_trees, 2**depth - 1)
-    threshold: npt.NDArray[np.float32]  # (n_trees, 2**depth - 1)
-    leaf: npt.NDArray[np.int64]  # (n_trees, 2**depth), in units of 1 / LEAF_UNITS
-    label: npt.NDArray[np.int16]  # (n_trees,) which label each tree speaks for; ascending, each label at least once
-    base: npt.NDArray[np.float64]  # (n_labels,)
-
-    def scores(self, matrix: Floats) -> npt.NDArray[np.float64]:
-        """Return (n_blocks, n_labels) log odds. Leaves are whole numbers, so that their sums are the same in every batch and order."""
-        n_trees, n_nodes = self.feature.shape
-        depth = (n_nodes + 1).bit_length() - 1
-        first = np.arange(n_trees, dtype=np.int64) * n_nodes
-        first_leaf = np.arange(n_trees, dtype=np.int64) * (n_nodes + 1) - n_nodes
-        feature, threshold, leaf = self.feature.ravel(), self.threshold.ravel(), self.leaf.ravel()
-        first_tree = np.flatnonzero(np.concatenate(([True], self.label[1:] != self.label[:-1])))
-        sums = np.empty((len(matrix), len(self.base)), np.int64)
-        for start in range(0, len(matrix), _ROWS):
-            rows = np.ascontiguousarray(matrix[start : start + _ROWS])
-            offset = (np.arange(len(rows), dtype=np.int64) * rows.shape[1])[:, None]
-            flat = rows.ravel()
-            node = np.zeros((len(rows), n_trees), np.int64)
-            for _ in range(depth):
-                at = node + first
-                place = feature.take(at)
-                place += offset
-                node += node
-                node += flat.take(place) > threshold.take(at)
-                node += 1
-            node += first_leaf
-            sums[start : start + _ROWS] = np.add.reduceat(leaf.take(node), first_tree, axis=1)
-        return self.base + sums / LEAF_UNITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,20 +22,22 @@ PHRASE_SUM = 500  # hundredths of score that the words of a phrase must have tog
 WHOLE_SHARE = 0.85  # of a sentence's characters, from which on its phrase is the sentence
 MAX_PIECES = 200  # of a block; one with more is a list, or no prose
 _SENTENCE = re.compile(
+    r"(?=[.!?…。！？｡؟।۔\s])(?:"  # what all of these begin with, asked once a character
     r"[.!?…]+[\"”’»'\)\]]*(?=\s)"  # an end that white space follows
     r"|[。！？｡]+[」』”’\)]*"  # scripts that put none behind it
     r"|[؟।۔]+"
-    r"|\s[|•►▶→👉✅⭐]+(?=\s)"  # what spammers put between a text and a link
-    r"|\s(?=(?:https?://|www\.)\S)"
-    r"|\n"
+    r"|\s(?:[|•►▶→👉✅⭐]+(?=\s)"  # what spammers put between a text and a link
+    r"|(?=(?:https?://|www\.)\S))"
+    r"|\n)"
 )
 _INITIAL = re.compile(r"(?:^|[\s.(])\w{1,2}\.$")  # "M. Kaya", "Dr. Ada": no end of a sentence
 SPACES = " \t\r\n\v\f\xa0\u2028\u2029\u3000"
-_ADDRESS = re.compile(
-    r"https?://|www\.|\b[\w-]{3,}\.(?:com|net|org|info|bet|casino|club|vip|xyz|top|site|online|live|pro|co|me|io|biz|shop|win)\b",
-    re.IGNORECASE,
-)
+_DOMAIN_END = r"\.(?:com|net|org|info|bet|casino|club|vip|xyz|top|site|online|live|pro|co|me|io|biz|shop|win)\b"
+_ADDRESS = re.compile(rf"https?://|www\.|\b[\w-]{{3,}}{_DOMAIN_END}", re.IGNORECASE)
 _NUMBERED = re.compile(r"[^\W\d_]{3,}\d{2,}")  # a brand with a number
+# What every match holds, found without looking at each word: hardly a block has either.
+_MAYBE_ADDRESS = re.compile(rf"://|{_DOMAIN_END}|www\.", re.IGNORECASE)
+_MAYBE_NUMBERED = re.compile(r"\d(?<=[^\W\d_]\d)\d")
 CUT_FEATURES = (
     "margin", "over_block", "over_page", "page_margin", "rest_of_block", "characters", "share_of_block", "from_start", "from_end", "pieces",
     "capitals", "digits", "ends_sentence", "starts_small", "before_ends_sentence", "linked", "outward", "hidden", "inline", "address", "numbered",
@@ -157,7 +159,7 @@ def piece_matrix(page: Page, codes: PageCodes, profile: Profile, pieces: Sequenc
         characters / np.maximum(block_end - block_start, 1), place, sizes[owner] - 1 - place, sizes[owner],
         capitals / np.maximum(letters, 1), digits / characters, stops, kinds[starts] == LOWER,
         np.where(place > 0, np.concatenate(([False], stops[:-1])), True), linked, outward, hidden, inline,
-        _holds(_ADDRESS, page, pieces), _holds(_NUMBERED, page, pieces),
+        _holds(_ADDRESS, _MAYBE_ADDRESS, page, pieces), _holds(_NUMBERED, _MAYBE_NUMBERED, page, pieces),
         codes.evasions[[number for number, _ in pieces]][owner] / characters, np.full(len(spans), page.html),
         np.full(len(spans), margin.max(initial=-99.0)), [piece.phrase for piece in spans],
     )  # fmt: skip
@@ -173,14 +175,16 @@ def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -
     return running[ends] - running[starts]
 
 
-def _holds(pattern: re.Pattern[str], page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> list[bool]:
-    """Of each piece: whether a match of the pattern in its block begins in it."""
+def _holds(pattern: re.Pattern[str], maybe: re.Pattern[str], page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> list[bool]:
+    """Of each piece: whether a match of the pattern in its block begins in it. `maybe` finds something wherever the pattern does."""
     result = []
     for _, block_pieces in pieces:
-        found = (
-            [match.start() for match in pattern.finditer(page.text, block_pieces[0].start, block_pieces[-1].end)] if block_pieces else []
-        )
-        result += [any(start <= place < end for place in found) if found else False for start, end, _ in block_pieces]
+        start, end = (block_pieces[0].start, block_pieces[-1].end) if block_pieces else (0, 0)
+        if maybe.search(page.text, start, end) is None:
+            result += [False] * len(block_pieces)
+            continue
+        found = [match.start() for match in pattern.finditer(page.text, start, end)]
+        result += [any(first <= place < last for place in found) for first, last, _ in block_pieces]
     return result
 
 

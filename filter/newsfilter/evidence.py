@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from newsfilter.classifier import Model, View
 from newsfilter.ngrams import words_between
-from newsfilter.records import Decision, Page
+from newsfilter.records import Block, Decision, Page
 
 WORDS, HINTS = 3, 2  # how many of each are named
 MAX_CHARACTERS = 2000  # of a block whose words are looked at
@@ -21,18 +23,20 @@ def find_evidence(
     """
     if view is None:
         return list(decisions)
-    result = []
+    wanted = []
     for place, decision in enumerate(decisions):
-        block = page.blocks[decision.block]
-        wanted = decision.by == "model" and (
-            everything
-            or (not decision.kept and (decision.label.startswith("spam-") or not page.html or block.kept_share >= KEPT_BY_TRAFILATURA))
+        # What stays, and what trafilatura did not keep either, wants no reason; nor does what a rule decided.
+        if decision.by != "model" or decision.label not in model.labels:
+            continue
+        unasked = decision.kept or (
+            not decision.label.startswith("spam-") and page.html and page.blocks[decision.block].kept_share < KEPT_BY_TRAFILATURA
         )
-        if wanted and decision.label in model.labels:
-            found = block_evidence(model, page, view, decision) or _neighbours(decisions, place)
-            result.append(replace(decision, evidence=found))
-        else:
-            result.append(decision)
+        if everything or not unasked:
+            wanted.append(place)
+    result = list(decisions)
+    for place, words in zip(wanted, _strongest_words(model, page, view, [decisions[place] for place in wanted]), strict=True):
+        found = (*words, *_markup(model, page.blocks[decisions[place].block], decisions[place].label))
+        result[place] = replace(decisions[place], evidence=found or _neighbours(decisions, place))
     return result
 
 
@@ -42,19 +46,31 @@ def _neighbours(decisions: Sequence[Decision], place: int) -> tuple[str, ...]:
     return (*above, f"below:{decisions[place + 1].label}") if place + 1 < len(decisions) else above
 
 
-def block_evidence(model: Model, page: Page, view: View, decision: Decision) -> tuple[str, ...]:
-    """Return the strongest words (``word:…``), then the strongest markup (``markup:…``) and facts (``links:…``, ``hidden``) of one block."""
-    label = decision.label
-    block = page.blocks[decision.block]
-    end = min(decision.end, decision.start + MAX_CHARACTERS)
-    words, rows = words_between(page.text, view.codes, view.grams, decision.start, end)
-    weights = dict(zip(words, model.word_weights(rows, label).tolist(), strict=True))
-    strongest = sorted(weights.items(), key=lambda pair: -pair[1])[:WORDS]
-    evidence = [f"word:{word}" for word, weight in strongest if weight > 0]
+def _strongest_words(model: Model, page: Page, view: View, decisions: Sequence[Decision]) -> list[list[str]]:
+    """Return of each block the words that speak most for its label (``word:…``). All blocks of one label are weighed at once."""
+    spans = [(decision.start, min(decision.end, decision.start + MAX_CHARACTERS)) for decision in decisions]
+    found = words_between(page.text, view.codes, view.grams, spans)
+    result: list[list[str]] = [[] for _ in decisions]
+    for label in dict.fromkeys(decision.label for decision in decisions):
+        places = [place for place, decision in enumerate(decisions) if decision.label == label]
+        weights = model.word_weights(np.concatenate([found[place][1] for place in places]), label).tolist()
+        at = 0
+        for place in places:
+            words = found[place][0]
+            own = weights[at : at + len(words)]
+            at += len(words)
+            if max(own, default=0.0) > 0:
+                strongest = sorted(dict(zip(words, own, strict=True)).items(), key=lambda pair: -pair[1])[:WORDS]
+                result[place] = [f"word:{word}" for word, weight in strongest if weight > 0]
+    return result
+
+
+def _markup(model: Model, block: Block, label: str) -> list[str]:
+    """Return the strongest markup (``markup:…``) and facts (``links:…``, ``hidden``) of a block."""
     hints = [(model.hint_weight(hint, label), hint) for hint in dict.fromkeys(block.hints)]
-    evidence += [f"markup:{hint}" for weight, hint in sorted(hints, key=lambda pair: -pair[0])[:HINTS] if weight > 0]
+    evidence = [f"markup:{hint}" for weight, hint in sorted(hints, key=lambda pair: -pair[0])[:HINTS] if weight > 0]
     if block.link_density >= 0.5:
         evidence.append(f"links:{block.link_density:.2f}")
     if block.hidden:
         evidence.append("hidden")
-    return tuple(evidence)
+    return evidence

@@ -40,6 +40,10 @@ MAX_INLINE = 40  # links of a block whose places are kept; a block with more is 
 MAX_DEPTH = 400  # trafilatura and the deep copies it makes recurse; the deepest of the 3,065 development pages has 54
 MAX_ELEMENTS = 60_000  # trafilatura takes 8 s on 200,000 links; the largest of the 3,065 development pages has 15,795
 
+_ELEMENT_CLASSES = etree.ElementDefaultClassLookup(
+    element=lxml.html.HtmlElement, comment=lxml.html.HtmlComment, pi=lxml.html.HtmlProcessingInstruction, entity=lxml.html.HtmlEntity
+)
+
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 
 
@@ -81,7 +85,8 @@ def parse(text: str) -> tuple[lxml.html.HtmlElement | None, bool]:
     The closing tags of body and html go first: libxml2 drops what follows them, which is where hijackers append.
     """
     data = _CLOSING.sub(b" ", text.replace("\0", " ").encode("utf-8", "replace"))
-    parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True)
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True)
+    parser.set_element_class_lookup(_ELEMENT_CLASSES)
     try:
         root = lxml.html.document_fromstring(data, parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):

@@ -132,23 +132,30 @@ def _any_of_row(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def words_between(text: str, codes: PageCodes, grams: Sequence[Grams], start: int, end: int) -> tuple[list[str], Ints]:
-    """Return the words of a stretch as they stand in the text, evasions and all, and the rows that they have in the text weights.
+def words_between(text: str, codes: PageCodes, grams: Sequence[Grams], spans: Sequence[tuple[int, int]]) -> list[tuple[list[str], Ints]]:
+    """Return of each stretch its words as they stand in the text, evasions and all, and the rows that they have in the text weights.
 
     In scripts without spaces, runs of two and three characters stand for words.
     """
     where = codes.positions
-    low, high = (start, end) if where is None else np.searchsorted(where, [start, end]).tolist()
-    first, last = np.searchsorted(codes.word_starts, [low, high]).tolist()
-    starts, ends, rows = [codes.word_starts[first:last]], [codes.word_ends[first:last]], [grams[0].rows[first:last]]
-    for kind in grams:
-        if kind.span > 1:
-            inside = (kind.begins >= low) & (kind.begins + kind.span <= high)
-            begins = kind.begins[inside]
-            starts.append(begins)
-            ends.append(begins + kind.span)
-            rows.append(kind.rows[inside])
-    begin, stop = np.concatenate(starts), np.concatenate(ends) - 1
+    borders = np.array(spans, np.int64).reshape(-1, 2)
     if where is not None:
-        begin, stop = where[begin], where[stop]
-    return [text[left : right + 1] for left, right in zip(begin.tolist(), stop.tolist(), strict=True)], np.concatenate(rows)
+        borders = np.searchsorted(where, borders)
+    begins, stops, rows = codes.word_starts, codes.word_ends - 1, grams[0].rows
+    if where is not None:
+        begins, stops = where[begins], where[stops]
+    lefts, rights = begins.tolist(), stops.tolist()
+    spaceless = [kind for kind in grams if kind.span > 1]
+    found = []
+    for (low, high), (first, last) in zip(borders.tolist(), np.searchsorted(codes.word_starts, borders).tolist(), strict=True):
+        words = [text[left : right + 1] for left, right in zip(lefts[first:last], rights[first:last], strict=True)]
+        runs = [rows[first:last]]
+        for kind in spaceless:
+            inside = (kind.begins >= low) & (kind.begins + kind.span <= high)
+            begin, stop = kind.begins[inside], kind.begins[inside] + kind.span - 1
+            if where is not None:
+                begin, stop = where[begin], where[stop]
+            words += [text[left : right + 1] for left, right in zip(begin.tolist(), stop.tolist(), strict=True)]
+            runs.append(kind.rows[inside])
+        found.append((words, np.concatenate(runs) if spaceless else runs[0]))
+    return found

@@ -11,8 +11,9 @@ from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
 
-from newsfilter.classifier import LEAF_UNITS, Linear, Trees, view_page
+from newsfilter.classifier import Linear, view_page
 from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
+from newsfilter.forest import LEAF_UNITS, Trees
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
 from newsfilter.normal_form import Floats, Tables, page_codes
 from newsfilter.records import KINDS, LABELS
