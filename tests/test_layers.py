@@ -125,7 +125,6 @@ def loaded_by(code: str) -> set[str]:
         "import newsfilter.records, newsfilter.errors, newsfilter.settings",
         "from newsfilter.segment import segment; segment('Köprü açıldı.')",
         "from newsfilter.provenance import restore",
-        "import newsfilter.dumps.worker",  # whose documents are cleaned by a child
     ],
 )
 def test_light_imports(code: str) -> None:
@@ -137,6 +136,11 @@ def test_integrations_wait_for_their_library() -> None:
     # Only the module that is named like a library loads it; what both share loads neither.
     assert loaded_by("import newsfilter.integrations") & {"datasets", "datatrove"} == set()
     assert loaded_by("import newsfilter.integrations.datatrove") & {"datasets", "datatrove"} == {"datatrove"}
+
+
+def test_who_only_watches_is_light() -> None:
+    # A job is one busy process: what reads and writes a shard has its documents cleaned by a child, and loads none of what that needs.
+    assert loaded_by("import newsfilter.dumps.worker") & HEAVY <= {"webencodings"}  # some lines of Python, for reading tables
 
 
 def test_heavy_packages_are_seen() -> None:
