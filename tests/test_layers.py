@@ -17,7 +17,7 @@ CASE_FILES = sorted((Path(__file__).parents[1] / "fixtures/cases").glob("*.json"
 # The layout of DESIGN.md, each row with the helpers of its modules. A module imports from its own row and the rows above it.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "settings"),
-    ("decode", "extract", "segment", "dateline", "metadata"),
+    ("decode", "extract", "walk", "segment", "dateline", "metadata"),
     ("normal_form", "ngrams", "features", "cuts", "forest", "classifier", "model_file", "language", "evidence"),
     ("document", "trim", "verdict", "provenance", "repair", "damage", "rules"),
     ("dumps",),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsfilter.records import EDIT_KINDS, Edit
-from newsfilter.repair import apply, find_edits, undo
+from newsfilter.repair import _FAULT, _SUSPECT, apply, find_edits, undo
 
 CASES = json.loads((Path(__file__).parents[1] / "fixtures/cases/repair.json").read_text(encoding="utf-8"))
 TABLE = [pytest.param(case, id=case["label"]) for case in CASES]
@@ -138,3 +138,13 @@ def test_linear_time(text: str, size: int) -> None:
     find_edits("Ä±ÅŸ")  # imports ftfy
     # The best of several pairs, each timed together: another process on the machine slows one of a pair, not all.
     assert min(seconds(8 * size) / max(seconds(size), 0.005) for _ in range(4)) < 25
+
+
+def test_no_fault_is_passed_over() -> None:
+    # Paragraphs without a suspect character are looked at no closer: every character of a fault must be one.
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    gaps = [character for character in characters if character != " " and (character.isspace() or _FAULT.fullmatch(character))]
+    marks = [character for character in characters if _FAULT.fullmatch(f"a{character}") or _FAULT.fullmatch(f"\u1100{character}")]
+    assert len(gaps) > 80
+    assert len(marks) > 100
+    assert [character for character in (*gaps, *marks) if not _SUSPECT.fullmatch(character)] == []

@@ -9,6 +9,7 @@ are integer sums and comparisons, so that a block's numbers do not depend on its
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -243,12 +244,13 @@ def view_page(page: Page, tables: Tables, text: Linear, markup: Linear, labels: 
         text_sums, known = np.zeros_like(text_sums), np.zeros_like(known)
     text_scores = text.scores(text_sums, counts)
     if page.html:
-        found = [markup_rows(block.tags, block.hints) for block in page.blocks]
-        owners = np.repeat(np.arange(n), [len(rows) for rows in found])
-        markup_sums, markup_counts, _ = weighted_sums(
-            [(np.array([row for rows in found for row in rows], np.int64), owners)], markup.weights, n
-        )
-        markup_scores = markup.scores(markup_sums, markup_counts)
+        places: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}  # blocks of one place in the markup are scored once
+        place_of = [places.setdefault((block.tags, block.hints), len(places)) for block in page.blocks]
+        found = [markup_rows(*markup_place) for markup_place in places]
+        owners = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+        rows = np.fromiter(chain.from_iterable(found), np.int64, len(owners))
+        markup_sums, markup_counts, _ = weighted_sums([(rows, owners)], markup.weights, len(found))
+        markup_scores = markup.scores(markup_sums, markup_counts)[place_of]
     else:
         markup_scores = np.full((n, len(labels)), -9, np.float32)
     column = {name: shape[:, number] for number, name in enumerate(shape_names)}
@@ -304,7 +306,7 @@ def decide(model: Believer, page: Page, probabilities: npt.NDArray[np.float64]) 
     result = []
     for block, row in zip(page.blocks, probabilities.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
-        prose = is_prose(page.text_of(block))
+        prose = (not page.html or best in spam) and is_prose(page.text_of(block))
         if best in spam and row[best] >= HARDLY_SPAM:
             honest = row[body] >= MAYBE_BODY or row[best] < limits[best] if prose else row[body] >= SURELY_BODY
             result.append("body" if honest else labels[best])
@@ -334,4 +336,6 @@ def _with_subheads(page: Page, probabilities: npt.NDArray[np.float64], body: int
 
 def is_prose(text: str) -> bool:
     """Whether a text is a sentence or more: long enough, and ends as one. Scripts without spaces say as much in half the characters."""
-    return _PROSE_END.search(text) is not None and len(text) + len(_SPACELESS.findall(text)) >= PROSE_CHARACTERS
+    if 2 * len(text) < PROSE_CHARACTERS or _PROSE_END.search(text) is None:
+        return False
+    return len(text) >= PROSE_CHARACTERS or len(text) + len(_SPACELESS.findall(text)) >= PROSE_CHARACTERS

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from newsfilter.ngrams import Profile
-from newsfilter.normal_form import DIGIT, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes
+from newsfilter.normal_form import DIGIT, INVISIBLE, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes
 from newsfilter.records import Block, Page
 
 Span = tuple[int, int]
@@ -81,23 +82,69 @@ class Piece(NamedTuple):
 
 def block_pieces(page: Page, block: Block, codes: PageCodes, profile: Profile) -> list[Piece]:
     """Cut a block behind its sentences, around its outward links and hidden stretches, and around the words of a sentence that speak most for spam."""
+    return page_pieces(page, [block], codes, profile)[0]
+
+
+def page_pieces(page: Page, blocks: Sequence[Block], codes: PageCodes, profile: Profile) -> list[list[Piece]]:
+    """Cut each of some blocks of a page, as `block_pieces` says."""
+    found = [_spans(page, block) for block in blocks]
+    whole = np.array([span for spans in found for span in spans], np.int64).reshape(-1, 2)
+    may_hold_phrase = iter(_may_hold_phrase(codes, profile, _in_codes(codes, whole[:, 0]), _in_codes(codes, whole[:, 1])).tolist())
+    result = []
+    for block, spans in zip(blocks, found, strict=True):
+        pieces: list[Piece] = []
+        for start, end in spans:
+            piece = Piece(start, end, phrase=False)
+            inner = _phrase(codes, profile, piece) if next(may_hold_phrase) else None
+            if inner is None:
+                pieces.append(piece)
+                continue
+            cuts = cut_at(page.text[start:end], [inner[0] - start, inner[1] - start])
+            pieces += [Piece(start + a, start + b, start + a >= inner[0] and start + b <= inner[1]) for a, b in cuts]
+        if pieces:  # what was too much to be cut stays with the last piece
+            pieces[-1] = pieces[-1]._replace(end=block.start + len(page.text_of(block).rstrip(SPACES)))
+        result.append(pieces)
+    return result
+
+
+def _spans(page: Page, block: Block) -> list[Span]:
+    """Cut a block where its form says so, all but its phrases; spans are given in page offsets."""
     text = page.text_of(block)
     places = _sentence_ends(text)
     for inline in block.inline:
         if inline.outward or inline.hidden:
             places += [inline.start - block.start, inline.end - block.start]
-    pieces = []
-    for start, end in cut_at(text, places)[:MAX_PIECES]:
-        piece = Piece(block.start + start, block.start + end, phrase=False)
-        inner = _phrase(codes, profile, piece)
-        if inner is None:
-            pieces.append(piece)
-            continue
-        cuts = cut_at(page.text[piece.start : piece.end], [inner[0] - piece.start, inner[1] - piece.start])
-        pieces += [Piece(piece.start + a, piece.start + b, piece.start + a >= inner[0] and piece.start + b <= inner[1]) for a, b in cuts]
-    if pieces:  # what was too much to be cut stays with the last piece
-        pieces[-1] = pieces[-1]._replace(end=block.start + len(text.rstrip(SPACES)))
-    return pieces
+    return [(block.start + start, block.start + end) for start, end in cut_at(text, places)[:MAX_PIECES]]
+
+
+def _may_hold_phrase(codes: PageCodes, profile: Profile, starts: Ints, ends: Ints) -> npt.NDArray[np.bool_]:
+    """Of each stretch, (n_stretches,): whether `_phrase` finds one in it for certain, or may because it is of a script without spaces."""
+    rises = profile.rises[ends] - profile.rises[starts] >= PHRASE_SUM
+    firsts, lasts = np.searchsorted(codes.word_starts, starts), np.searchsorted(codes.word_starts, ends)
+    spaceless = rises & (lasts - firsts < MIN_WORDS)
+    asked = np.flatnonzero(rises & ~spaceless)
+    if len(asked):
+        sizes = lasts[asked] - firsts[asked] + 1  # the words' beginnings, and the end
+        begins = np.cumsum(sizes) - sizes
+        owner = np.repeat(np.arange(len(asked)), sizes)
+        word = firsts[asked][owner] + np.arange(len(owner)) - begins[owner]
+        borders = np.append(codes.word_starts, 0)[word]
+        borders[begins + sizes - 1] = ends[asked]
+        # Each stretch lies below the one before it, so that the lowest sum so far is its own. Whole numbers: nothing is rounded.
+        sums = profile.sums[borders] - owner * (np.abs(profile.sums).max() * 2 + 1)
+        lowest = np.minimum.accumulate(sums)
+        largest = np.maximum.reduceat(sums - lowest, begins)
+        stop = _first_of_each(sums - lowest == largest[owner], owner)
+        begin = _first_of_each(sums == lowest[stop][owner], owner)
+        part = borders[stop] - borders[begin] <= WHOLE_SHARE * (ends[asked] - starts[asked])
+        spaceless[asked] = (largest >= PHRASE_SUM) & part
+    return spaceless
+
+
+def _first_of_each(found: npt.NDArray[np.bool_], owner: Ints) -> Ints:
+    """Of each owner: the first place that was found, and one was. `owner` rises from 0, one by one."""
+    at = np.flatnonzero(found)
+    return at[np.searchsorted(owner[at], np.arange(owner[-1] + 1))]
 
 
 def _phrase(codes: PageCodes, profile: Profile, piece: Piece) -> Span | None:
@@ -171,7 +218,9 @@ def _in_codes(codes: PageCodes, places: Ints) -> Ints:
 
 
 def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -> Ints:
-    running = np.concatenate(([0], np.cumsum(np.isin(codes.kinds, kinds))))
+    counted = np.zeros(INVISIBLE + 1, np.int64)
+    counted[list(kinds)] = 1
+    running = np.concatenate(([0], np.cumsum(counted.take(codes.kinds))))
     return running[ends] - running[starts]
 
 

@@ -8,10 +8,11 @@ from newsfilter.records import Damage, Decision, Page
 # Turkish case endings that stand alone where the word they belonged to was a link: "yer alan [haber]e göre". Endings that are words of their
 # own ("de", "da", "ya", "ne", "ten", "on") are left out. Cost: the letters e, a, ı, i in an enumeration, which rarely stand without a bracket.
 _ENDING = re.compile(
-    r"(?<=[^\W\d_] )(?:e|ı|i|u|ü|ye|yi|yı|yu|yü|nin|nın|nun|nün|ndan|nden|nda|nde|deki|daki|ler|lar|lere|lara|lerin|ların)(?= [^\W\d_]{2,})"
+    r" (?<=[^\W\d_] )(?P<lost>e|ı|i|u|ü|ye|yi|yı|yu|yü|nin|nın|nun|nün|ndan|nden|nda|nde|deki|daki|ler|lar|lere|lara|lerin|ların)(?= [^\W\d_]{2,})"
 )
 # A postposition right behind an adverbial of time or place, which cannot be its noun: "Son aylarda [Kuzey Kore] ile ilişkilerini".
 _POSTPOSITION = re.compile(r"\b\w+(?:larda|lerde|lardan|lerden)\s+(?:ile|için|gibi|adlı|isimli)\s+\w+", re.IGNORECASE)
+_ADVERBIALS = ("larda", "lerde")  # what each match of it holds, lower-cased
 # In languages with prepositions and articles: one of them right before a full stop or comma, or "of and". English, German, Spanish, French, Italian.
 _PREPOSITION = re.compile(
     r"(?<![\w'’])(?:(?:the|of the|to the|in the|for the|according to|del|della|des|einem|einer|eines|della) ?(?= [,.;](?:\s|$))"
@@ -35,10 +36,15 @@ def find_damage(page: Page, decisions: tuple[Decision, ...]) -> tuple[Damage, ..
 
 def _lost_link_text(text: str, decision: Decision) -> Iterator[Damage]:
     piece = text[decision.start : decision.end]
-    patterns = (_ENDING, _POSTPOSITION) if _TURKISH.search(piece) else (_PREPOSITION,)
-    for pattern in patterns:
-        for match in pattern.finditer(piece):
-            yield Damage(decision.start + match.start(), decision.start + match.end(), "lost-link-text")
+    if not _TURKISH.search(piece):
+        found = [match.span() for match in _PREPOSITION.finditer(piece)]
+    else:
+        found = [match.span("lost") for match in _ENDING.finditer(piece)]
+        lowered = piece.lower()
+        if any(adverbial in lowered for adverbial in _ADVERBIALS):  # the pattern begins anew at each word, and takes as long as all others
+            found += [match.span() for match in _POSTPOSITION.finditer(piece)]
+    for start, end in found:
+        yield Damage(decision.start + start, decision.start + end, "lost-link-text")
 
 
 def _unbalanced_quotes(text: str, kept: list[Decision]) -> Iterator[Damage]:

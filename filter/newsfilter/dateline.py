@@ -62,6 +62,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"\d{4}")
+_DATED_OR_KEYED = re.compile(r"[:：/]|\d{4}")
 _AGENCY_NAMES = (
     "İHA AA DHA ANKA İLKHA İGF THA UHA BHA Reuters AFP AP dpa EFE ANSA TASS ТАСС Интерфакс Sputnik UPI Xinhua Antara IANS PTI ANI APA "
     "İhlas\\s+Haber\\s+Ajansı|Anadolu\\s+Ajansı|Demirören\\s+Haber\\s+Ajansı|Anka\\s+Haber\\s+Ajansı|РИА\\s+Новости|Europa\\s+Press|Haber\\s+Merkezi|وكالات|رويترز|新华社|共同通信"
@@ -154,6 +155,8 @@ def read_dateline(line: str) -> Dateline | None:
         return None
     if _ONLY_AGENCY.fullmatch(text):
         return Dateline(None, text.strip("()[]. "), whole=True)
+    if not _DATED_OR_KEYED.search(text):  # most lines: what is neither has neither date nor source
+        return None
     found = read_date(text)
     rest = text
     while (again := read_date(rest)) is not None:

@@ -1,5 +1,6 @@
 """One document, end to end; and many, with the model asked once for all of them."""
 
+import gc
 import hashlib
 import platform
 import time
@@ -72,6 +73,10 @@ class Cleaner:
             One result a source, in order: an `Article` or, where a document failed, the exception that it failed with. No document affects
             another's result.
         """
+        with collector_paused():
+            return self._clean_batch(sources)
+
+    def _clean_batch(self, sources: Sequence[Source]) -> list[Article | Exception]:
         read = [self._attempt(self._read, source) for source in sources]
         pages = [page for result in read if not isinstance(result, Exception) for page in (result[1],)]
         with self._timed("score"):
@@ -148,7 +153,11 @@ class Cleaner:
             record = _record(source, decoding, about, language, verdict, html=page.html)
             record["page"] = {"sha256": digest(page.text), "characters": len(page.text)}
             record["body"] = {"sha256": digest(body), "characters": len(body), "words": count_words(body)}
-            record |= {"blocks": entries, "edits": edit_rows(edits), "damage": [asdict(fault) for fault in damage]}
+            record |= {
+                "blocks": entries,
+                "edits": edit_rows(edits),
+                "damage": [{"start": fault.start, "end": fault.end, "code": fault.code} for fault in damage],
+            }
             record |= _made_by(self.settings, self.model)
         return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
@@ -249,6 +258,21 @@ def too_large(source: Source, size: int, settings: Settings, model: Model) -> Ar
     record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
     record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
     return Article(None, "", None, None, None, language, verdict, (), record)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause Python's cycle collector, which else takes a tenth of the time: it goes through all blocks of a batch again and again.
+
+    What cleaning makes holds no cycles and is freed at once; what a failed document leaves waits for the end of its batch.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def mended(text: str | None) -> str | None:

@@ -103,9 +103,11 @@ def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
         "no_letters": counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[SPACELESS] == 0,
     }
     if page.html:
-        facts = np.array(
-            [(b.link_density, b.outward, b.hidden, b.kept_share, len(b.tags), b.run, *_tag_facts(b.tags)) for b in page.blocks], np.float64
-        )
+        paths: dict[tuple[str, ...], int] = {}
+        path_of = [paths.setdefault(block.tags, len(paths)) for block in page.blocks]
+        of_paths = np.array([_tag_facts(path) for path in paths], np.float64)
+        own = [(block.link_density, block.outward, block.hidden, block.kept_share, len(block.tags), block.run) for block in page.blocks]
+        facts = np.hstack([np.array(own, np.float64), of_paths[path_of]])
     else:
         facts = np.full((n, len(_MARKUP_COLUMNS)), -1.0)
     columns |= {name: facts[:, number] for number, name in enumerate(_MARKUP_COLUMNS)}
@@ -147,38 +149,41 @@ def place_matrix(page: Page, codes: PageCodes, words: Ints, tables: Tables) -> t
         kept = np.array([block.kept_share >= 0.5 for block in page.blocks])
         kept_at = np.flatnonzero(kept & (words >= 8))
         first, last = (int(kept_at[0]), int(kept_at[-1])) if len(kept_at) else (n, -1)
+        shares = np.array([(round(block.link_density * 1000), round(block.kept_share * 1000)) for block in page.blocks], np.int64)
     else:
+        shares = np.zeros((n, 2), np.int64)
         first, last = n, -1
     columns["from_heading"] = np.clip(index - heading, -50, 200) if heading is not None else np.full(n, -99)
     columns["from_first_kept"] = np.clip(index - first, -50, 200) if last >= 0 else np.full(n, -99)
     columns["from_last_kept"] = np.clip(index - last, -200, 50) if last >= 0 else np.full(n, -99)
     for level in (1, 2, 3):
-        columns |= _container(page, words, total, level)
+        columns |= _container(page, words, total, level, shares)
     return list(columns), np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1).astype(np.float32)
 
 
-def _container(page: Page, words: Ints, total: int, level: int) -> dict[str, npt.ArrayLike]:
-    """What stands in the element `level` steps above each block: how much, how linked, and how much of it trafilatura kept."""
+def _container(page: Page, words: Ints, total: int, level: int, shares: Ints) -> dict[str, npt.ArrayLike]:
+    """What stands in the element `level` steps above each block: how much, how linked, and how much of it trafilatura kept.
+
+    `shares`, (n_blocks, 2), says in thousandths how much of each block is linked and was kept.
+    """
     names = [f"{name}_{level}" for name in ("container_words", "container_links", "container_kept", "container_blocks")]
     if not page.html:
         return dict.fromkeys(names, np.full(len(page.blocks), -1.0))
-    paths = [(block.xpath or "").rsplit("/", level)[0] for block in page.blocks]
-    number = {path: place for place, path in enumerate(dict.fromkeys(paths))}
-    group = np.array([number[path] for path in paths], np.int64)
-    linked = np.array([round(block.link_density * 1000) for block in page.blocks], np.int64)
-    kept = np.array([round(block.kept_share * 1000) for block in page.blocks], np.int64)
+    number: dict[str, int] = {}
+    group = np.array([number.setdefault((block.xpath or "").rsplit("/", level)[0], len(number)) for block in page.blocks], np.int64)
 
     def summed(values: Ints) -> Ints:
-        sums = np.zeros(len(number), np.int64)
-        np.add.at(sums, group, values)
-        return sums[group]
+        # Sums of whole numbers, exact as floats too: no page has 2**53 words.
+        return np.bincount(group, weights=values).astype(np.int64)[group]
 
-    mass = np.maximum(summed(words), 1)
+    linked, kept = shares.T
+    in_container = summed(words)
+    mass = np.maximum(in_container, 1)
     return dict(
         zip(
             names,
             (
-                summed(words) / total,
+                in_container / total,
                 summed(words * linked) / mass / 1000,
                 summed(words * kept) / mass / 1000,
                 np.minimum(summed(np.ones_like(words)), 999),

@@ -55,11 +55,23 @@ def _profiles() -> _Profiles:
     from langdetect.detector import Detector  # noqa: PLC0415 - loading its 55 profiles takes .3 s
     from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory  # noqa: PLC0415
 
+    row_of: dict[str, int] = {}
+    languages: list[str] = []
+    found: list[tuple[list[int], list[float]]] = []  # of each language: rows, and how likely it makes them
+
+    def keep(profile: Any, _index: int, _size: int) -> None:
+        grams = {gram: times for gram, times in profile.freq.items() if 1 <= len(gram) <= 3}
+        rows = [row_of.setdefault(gram, len(row_of)) for gram in grams]
+        found.append((rows, [1.0 * times / profile.n_words[len(gram) - 1] for gram, times in grams.items()]))
+        languages.append(profile.name)
+
     factory = DetectorFactory()  # one of our own, so that what others do with langdetect's in this process does not show
+    factory.add_profile = keep  # its own makes a list of 55 numbers for each n-gram, which stays behind as holes in the memory
     factory.load_profile(PROFILES_DIRECTORY)
-    grams = factory.word_lang_prob_map
-    likely = np.array(list(grams.values()), np.float64)
-    return _Profiles(factory.langlist, {gram: row for row, gram in enumerate(grams)}, likely, _Normal(), Detector)
+    likely = np.zeros((len(row_of), len(languages)))
+    for number, (rows, shares) in enumerate(found):
+        likely[rows, number] = shares
+    return _Profiles(languages, row_of, likely, _Normal(), Detector)
 
 
 def detect_language(text: str) -> Language:

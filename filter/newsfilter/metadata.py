@@ -16,6 +16,9 @@ _ARTICLE = re.compile(r"article|newsarticle|blogposting|report|posting|review", 
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f]+")
 SEPARATORS = re.compile(r"\s+[|–—»·•:-]\s+|\s*[|｜：]\s*")
+_WORD = re.compile(r"\w+")
+# The rules ask for each block's form several times, and for what a site's pages share on every page; at most 32 MB, in fact some 2.
+FORMS_KEPT, FORM_CHARACTERS = 8192, 1000
 MAX_FIELD = 500  # characters; longer "authors" and "titles" are whole paragraphs in the wrong field
 
 
@@ -85,14 +88,20 @@ def bare_title(title: str, site: str | None, heading: str | None) -> str:
     return title
 
 
-@lru_cache(maxsize=8192)  # the rules ask for each block's several times, and for what a site's pages share on every page
 def normal_form(text: str) -> str:
     """Return the words alone, lower-cased the Turkish way, so that two spellings of one headline are equal.
 
     >>> normal_form("İSTANBUL'DA Sel!") == normal_form("istanbul'da sel")
     True
     """
-    return " ".join(re.findall(r"\w+", text.replace("İ", "i").replace("I", "ı").lower().replace("ı", "i")))
+    return _known_form(text) if len(text) <= FORM_CHARACTERS else _form(text)
+
+
+def _form(text: str) -> str:
+    return " ".join(_WORD.findall(text.replace("İ", "i").replace("I", "ı").lower().replace("ı", "i")))
+
+
+_known_form = lru_cache(maxsize=FORMS_KEPT)(_form)
 
 
 def iso_date(value: object) -> str | None:

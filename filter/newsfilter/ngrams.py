@@ -13,12 +13,25 @@ from newsfilter.normal_form import LETTER, LOWER, SALTS, SPACELESS, Ints, PageCo
 
 TEXT_BITS = 18  # rows of the text weights: 262,144
 MARKUP_BITS = 13  # rows of the class, id and tag weights: 8,192
+_HASHED_AT_A_TIME = 1 << 16  # runs of characters; 4 MB
+_WEIGHED_AT_A_TIME = 1 << 16  # n-grams; 8 MB, as their weights are widened to be summed
+TOKENS_KEPT = 50_000  # class words and tags whose rows are kept, at most 10 MB
+PLACES_KEPT = 10_000  # paths with their class words whose rows are kept, at most 30 MB, in fact some 10: a page's blocks share a few dozen
 
 
 def _rows(values: npt.NDArray[np.uint64], salt: int) -> Ints:
     with np.errstate(over="ignore"):
         mixed = (values ^ SALTS[salt]) * SALTS[1]
     return (mixed >> np.uint64(64 - TEXT_BITS)).astype(np.int64)
+
+
+def _runs(codes: PageCodes, begins: Ints, span: int, salt: int) -> Ints:
+    """Hash runs of `span` characters, not all at once: what that takes on the way is ten times as large as what comes out."""
+    rows = np.empty(len(begins), np.int64)
+    for start in range(0, len(begins), _HASHED_AT_A_TIME):
+        begin = begins[start : start + _HASHED_AT_A_TIME]
+        rows[start : start + _HASHED_AT_A_TIME] = _rows(hashed(codes, begin, begin + span), salt)
+    return rows
 
 
 class Grams(NamedTuple):
@@ -46,14 +59,15 @@ def text_rows(codes: PageCodes) -> list[Grams]:
         block = codes.block_of[begin]
         inside = begin + 4 <= codes.ends[block]
         begin, block = begin[inside], block[inside]
-        found.append(Grams(_rows(hashed(codes, begin, begin + 4), 2), block, begin))
+        found.append(Grams(_runs(codes, begin, 4, 2), block, begin))
     spaceless = codes.kinds == SPACELESS
     if spaceless.any():
         for span, salt in ((2, 3), (3, 3), (1, 3)):
             begin = np.flatnonzero(spaceless[: max(size - span + 1, 0)])
             block = codes.block_of[begin]
             inside = begin + span <= codes.ends[block]
-            found.append(Grams(_rows(hashed(codes, begin[inside], begin[inside] + span), salt), block[inside], begin[inside], span))
+            begin, block = begin[inside], block[inside]
+            found.append(Grams(_runs(codes, begin, span, salt), block, begin, span))
     found.append(Grams(_rows(hashed(codes, codes.starts, codes.ends), 4), np.arange(len(codes.starts), dtype=np.int64), codes.starts))
     return found
 
@@ -82,12 +96,12 @@ def spam_profile(grams: Sequence[Grams], margins: npt.NDArray[np.int16], n_chara
     return Profile(np.cumsum(sums), np.cumsum(counts), np.cumsum(np.maximum(sums, 0)))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=TOKENS_KEPT)
 def _markup_row(token: str) -> int:
     return zlib.crc32(token.encode()) >> (32 - MARKUP_BITS)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=PLACES_KEPT)
 def markup_rows(tags: tuple[str, ...], hints: tuple[str, ...]) -> tuple[int, ...]:
     """Hash a block's class and id words, the nearest once more by themselves, and the last four elements of its path."""
     tokens = {f"c:{word}" for word in hints}
@@ -111,14 +125,18 @@ def weighted_sums(
     """
     sums = np.zeros((n_blocks, weights.shape[1]), np.int64)
     counts, known = np.zeros(n_blocks, np.int64), np.zeros(n_blocks, np.int64)
-    for kind_rows, blocks in rows:
-        if not len(kind_rows):
-            continue
-        firsts = np.flatnonzero(np.concatenate(([True], blocks[1:] != blocks[:-1])))
-        gathered = weights.take(kind_rows, axis=0)  # five times as fast as weights[kind_rows]
-        sums[blocks[firsts]] += np.add.reduceat(gathered, firsts, axis=0, dtype=np.int64)
-        counts[blocks[firsts]] += np.diff(np.append(firsts, len(blocks)))
-        known[blocks[firsts]] += np.add.reduceat(_any_of_row(gathered), firsts, dtype=np.int64)
+    parts = (
+        (kind_rows[start : start + _WEIGHED_AT_A_TIME], blocks[start : start + _WEIGHED_AT_A_TIME])
+        for kind_rows, blocks in rows
+        for start in range(0, len(kind_rows), _WEIGHED_AT_A_TIME)
+    )
+    for part_rows, part_blocks in parts:
+        firsts = np.flatnonzero(np.concatenate(([True], part_blocks[1:] != part_blocks[:-1])))
+        owners = part_blocks[firsts]
+        gathered = weights.take(part_rows, axis=0)  # five times as fast as weights[part_rows]
+        sums[owners] += np.add.reduceat(gathered, firsts, axis=0, dtype=np.int64)
+        counts[owners] += np.diff(np.append(firsts, len(part_blocks)))
+        known[owners] += np.add.reduceat(_any_of_row(gathered), firsts, dtype=np.int64)
     return sums, counts, known
 
 

@@ -12,6 +12,7 @@ from newsfilter.records import Block, Page
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+POWERS_KEPT = 1 << 18  # characters of a page for which the powers of the hash are kept (4 MB); the largest of 200 pages has 130,000
 PLANES = 1 << 17  # code points with a row in the tables: the basic plane, and the one of emoji and mathematical letters
 
 # Character kinds. What a block's shape is made of.
@@ -118,17 +119,22 @@ class PageCodes:
     word_blocks: Ints  # (n_words,) the block each word is in
     block_of: Ints  # (n_characters,) the block that each character is in or behind; the first one before any
     evasions: Ints  # (n_blocks,) characters that were left out or put back
+    inverse: npt.NDArray[np.uint64]  # (n_characters + 1 or more,) powers that make a stretch's hash the same wherever it stands
     positions: Ints | None = None  # (n_characters,) where each stands in the page's text; None where nothing was left out
 
 
-@lru_cache(maxsize=4)
 def _powers(size: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Return the powers of the base and of its inverse, of at least `size` characters. Those of a page that is larger than most go with it."""
+    if size <= POWERS_KEPT:
+        return _small_powers()
     with np.errstate(over="ignore"):
         return np.cumprod(np.full(size, _BASE), dtype=np.uint64), np.cumprod(np.full(size, _INVERSE), dtype=np.uint64)
 
 
-def _size_class(n_characters: int) -> int:
-    return 1 << max(16, (n_characters + 1).bit_length())
+@lru_cache(maxsize=1)
+def _small_powers() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    with np.errstate(over="ignore"):
+        return np.cumprod(np.full(POWERS_KEPT, _BASE), dtype=np.uint64), np.cumprod(np.full(POWERS_KEPT, _INVERSE), dtype=np.uint64)
 
 
 def page_codes(page: Page, tables: Tables) -> PageCodes:
@@ -157,7 +163,7 @@ def page_codes(page: Page, tables: Tables) -> PageCodes:
     if positions is not None:
         starts, ends = np.searchsorted(positions, starts), np.searchsorted(positions, ends)
     wide = folded.astype(np.uint64)
-    power, _ = _powers(_size_class(len(wide)))
+    power, inverse = _powers(len(wide) + 1)
     hashes = np.zeros(len(wide) + 1, np.uint64)
     np.cumsum(wide * power[: len(wide)], out=hashes[1:])
     word_starts, word_ends = _words(kinds)
@@ -165,7 +171,9 @@ def page_codes(page: Page, tables: Tables) -> PageCodes:
     if len(starts):
         np.add.at(block_of, starts[1:][starts[1:] < len(wide)], 1)
         block_of = np.cumsum(block_of)
-    return PageCodes(wide, kinds, starts, ends, hashes, word_starts, word_ends, block_of[word_starts], block_of, evasions, positions)
+    return PageCodes(
+        wide, kinds, starts, ends, hashes, word_starts, word_ends, block_of[word_starts], block_of, evasions, inverse, positions
+    )
 
 
 def _words(kinds: npt.NDArray[np.uint8]) -> tuple[Ints, Ints]:
@@ -228,9 +236,8 @@ def _unmask_look_alikes(
 
 def hashed(codes: PageCodes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
     """Hash the stretches [start, end), each by its characters alone."""
-    _, inverse = _powers(_size_class(len(codes.kinds)))
     with np.errstate(over="ignore"):
-        mixed = (codes.hashes[ends] - codes.hashes[starts]) * inverse[starts]
+        mixed = (codes.hashes[ends] - codes.hashes[starts]) * codes.inverse[starts]
         mixed ^= mixed >> np.uint64(29)
         return mixed * SALTS[0]
 

@@ -7,7 +7,6 @@ kept entry became in the body is its stretch of the page with the edits made tha
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from newsfilter.errors import RecordError
@@ -133,15 +132,24 @@ def _entry(page: Page, tile: tuple[Decision, int, int], at: tuple[int, int] | No
 def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Merge neighbouring furniture of one label that leaves no doubt; the entry keeps the lowest probability and a count."""
     result: list[dict[str, Any]] = []
+    texts: list[str] = []  # of the last entry, put together once, since a page may be one long menu
+    was_certain = False
     for entry in entries:
-        last = result[-1] if result else None
-        if last is not None and _certain(last) and _certain(entry) and last["label"] == entry["label"]:
-            label = entry["label"]
-            last["end"], last["text"] = entry["end"], last["text"] + entry["text"]
+        certain = _certain(entry)
+        if certain and was_certain and result[-1]["label"] == entry["label"]:
+            last, label = result[-1], entry["label"]
+            last["end"] = entry["end"]
+            texts.append(entry["text"])
             last["probabilities"] = _least(label, last["probabilities"], entry["probabilities"])
             last["merged"] = last.get("merged", 1) + 1
         else:
+            if len(texts) > 1:
+                result[-1]["text"] = "".join(texts)
             result.append(entry)
+            texts = [entry["text"]] if certain else []
+        was_certain = certain
+    if len(texts) > 1:
+        result[-1]["text"] = "".join(texts)
     return result
 
 
@@ -219,4 +227,4 @@ def encode_record(record: dict[str, Any]) -> bytes:
 
 def edit_rows(edits: Iterable[Edit]) -> list[dict[str, Any]]:
     """Return edits as a record holds them."""
-    return [asdict(edit) for edit in edits]
+    return [{"start": edit.start, "end": edit.end, "old": edit.old, "new": edit.new, "kind": edit.kind} for edit in edits]

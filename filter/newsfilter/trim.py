@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from newsfilter.classifier import Model, Scored
-from newsfilter.cuts import MIN_CHARACTERS, Piece, block_pieces, piece_matrix
+from newsfilter.cuts import MIN_CHARACTERS, Piece, page_pieces, piece_matrix
 from newsfilter.ngrams import spam_profile
 from newsfilter.records import Decision, Page
 from newsfilter.verdict import count_words
@@ -28,7 +28,8 @@ def trim(model: Model, page: Page, scored: Scored, decisions: Sequence[Decision]
         return list(decisions)
     view = scored.view
     profile = spam_profile(view.grams, model.text.margins(model.base_labels), len(view.codes.kinds))
-    pieces = [(d.block, block_pieces(page, page.blocks[d.block], view.codes, profile)) for d in chosen]
+    numbers = [d.block for d in chosen]
+    pieces = list(zip(numbers, page_pieces(page, [page.blocks[n] for n in numbers], view.codes, profile), strict=True))
     limit = model.threshold("cut")
     likely = model.cut_probabilities(piece_matrix(page, view.codes, profile, pieces))
     at = 0

@@ -143,7 +143,7 @@ class _Sums:
 
 def _maybe_spam(decision: Decision) -> bool:
     """Whether a block that was kept may as well be spam."""
-    return decision.by == "model" and any(p >= MAYBE_SPAM for label, p in decision.probabilities.items() if label.startswith("spam-"))
+    return decision.by == "model" and any(p >= MAYBE_SPAM and label.startswith("spam-") for label, p in decision.probabilities.items())
 
 
 def _likeness(page: Page, block: Block, text: str, words: int) -> float:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from newsfilter.cuts import sentence_spans
 from newsfilter.dateline import read_dateline
-from newsfilter.extract import HINT_WORDS
 from newsfilter.records import Block, Metadata, Page
 from newsfilter.training.corpus import Example, as_text, document_lines
 from newsfilter.training.labels import LabelledDocument
 from newsfilter.training.splits import fold_of
 from newsfilter.training.wardrobe import Lines, Wardrobe
+from newsfilter.walk import HINT_WORDS
 
 COPY_WEIGHT, HARD_COPY_WEIGHT = 2.0, 4.0  # of a labelled document amid other furniture; of one that speaks of what spam sells
 LABELLED_WEIGHT, HARD_WEIGHT = 4.0, 8.0  # of labelled documents as they are

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from newsfilter.cuts import sentence_spans
 from newsfilter.errors import InputError
-from newsfilter.extract import hint_words
 from newsfilter.records import LABELS
+from newsfilter.walk import hint_words
 
 SUBHEAD = 60  # characters that a body line has less than, to be taken for a subhead
 RELATED_SHARE = 0.3  # of the boxes of teasers whose headlines share the article's words
