@@ -48,6 +48,20 @@ def _once(path: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _murder(path: str) -> None:
+    """Kill the worker that watches, as often as the file has bytes."""
+    lives = Path(path).stat().st_size if Path(path).exists() else 0
+    if lives:
+        os.truncate(path, lives - 1)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+
+
+def _gate(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+
 def _loop(_: str) -> None:
     while True:
         pass
@@ -76,6 +90,8 @@ HARM: dict[str, Callable[[str], Any]] = {
     "allocate": _allocate,
     "hold": _hold,  # until the scoring
     "once": _once,  # a SIGKILL that the second attempt is spared
+    "murder": _murder,
+    "gate": _gate,
     "alarm": lambda _: os.kill(os.getppid(), signal.SIGALRM),
     "slow": lambda seconds: time.sleep(float(seconds)),
     "spin": _spin,

@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -484,6 +485,33 @@ def test_without_a_terminal_progress_is_a_line_every_thirty_seconds() -> None:
         "newsfilter: 160 of 300 documents (53 %), 1.0 a second, about 2 min left",
         "newsfilter: 190 of 300 documents (63 %), 1.0 a second, about 2 min left",
     ]
+
+
+def test_progress_without_a_known_end_promises_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files that hold many documents nobody knows how many: a share of the bytes where that is known, and no time left."""
+    now, stream = [0.0], io.StringIO()
+    progress = Progress(stream, clock=lambda: now[0])
+    for second in range(100):
+        now[0] = float(second)
+        progress(100 + 20 * second, 0, None if second < 40 else second / 100)
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "newsfilter: 700 documents, 20.0 a second",
+        "newsfilter: 1,300 documents (60 % of the input), 20.0 a second",
+        "newsfilter: 1,900 documents (90 % of the input), 20.0 a second",
+    ]
+    monkeypatch.setattr("newsfilter.terminal.BAR_SECONDS", 0)
+    terminal = Terminal()
+    progress = Progress(terminal)
+    for done in range(0, 500, 100):
+        progress(done, 0, done / 1000)
+        time.sleep(0.12)  # tqdm draws ten times a second
+    progress.close()
+    assert "40 % of the input" in terminal.getvalue()
+    assert (re.search(r"[0-9]/[0-9]|\|", terminal.getvalue()), "<" in terminal.getvalue()) == (
+        None,
+        False,
+    )  # no bar of a total, no time left
 
 
 def test_a_short_run_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:

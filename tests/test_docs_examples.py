@@ -54,7 +54,8 @@ RUNNABLE = [
 def checkout(tmp_path: Path) -> Path:
     """A folder like a fresh clone after installation: the fixtures, and `newsfilter` on the path."""
     (tmp_path / "fixtures").mkdir()
-    (tmp_path / "fixtures/dump").symlink_to(PROJECT / "fixtures/dump")
+    for name in ("dump", "dumps"):
+        (tmp_path / "fixtures" / name).symlink_to(PROJECT / "fixtures" / name)
     (tmp_path / "newsfilter.toml").touch()  # so that no settings file above it counts
     command = tmp_path / "bin/newsfilter"
     command.parent.mkdir()

@@ -140,7 +140,8 @@ def test_integrations_wait_for_their_library() -> None:
 
 def test_who_only_watches_is_light() -> None:
     # A job is one busy process: what reads and writes a shard has its documents cleaned by a child, and loads none of what that needs.
-    assert loaded_by("import newsfilter.dumps.worker") & HEAVY <= {"webencodings"}  # some lines of Python, for reading tables
+    for module in ("worker", "cluster_worker"):
+        assert loaded_by(f"import newsfilter.dumps.{module}") & HEAVY <= {"webencodings"}  # some lines of Python, for reading tables
 
 
 def test_heavy_packages_are_seen() -> None:

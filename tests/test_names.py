@@ -140,3 +140,16 @@ def test_names_are_safe_and_apart_for_any_sources(uris: list[str]) -> None:
 @given(st.lists(URIS, max_size=10), st.lists(URIS, max_size=5))
 def test_what_comes_later_in_source_order_changes_no_name(uris: list[str], more: list[str]) -> None:
     assert stems(*uris, *more)[: len(uris)] == stems(*uris)
+
+
+def test_a_container_has_its_folder_for_itself() -> None:
+    """Its documents are named by their places, which nobody compares with the names of others."""
+    namer = Namer()
+    assert namer.stem("b.jsonl/0.html") == "b.jsonl/0"
+    assert namer.container("a.warc.gz") == "a.warc"
+    assert namer.stem("a.warc/0.html") == f"a.warc-{eight('a.warc')}/0"
+    assert namer.stem("A.WARC/1.html") == f"A.WARC-{eight('A.WARC')}/1"
+    names = [namer.container(uri) for uri in ("a.warc", "A.warc.gz", "a.warc#2")]
+    assert len({folded(name) for name in names} | {"a.warc", f"a.warc-{eight('a.warc')}"}) == 5
+    assert namer.container("b.jsonl") == f"b.jsonl-{eight('b.jsonl')}"
+    assert namer.container("review") == f"review-{eight('review')}"

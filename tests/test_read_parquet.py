@@ -334,3 +334,17 @@ def test_a_missing_library_is_said_with_its_extra(file: Path, monkeypatch: pytes
 def test_a_missing_file_is_refused(file: Path) -> None:
     with pytest.raises(InputError, match=r"a\.parquet"):
         items(file)
+
+
+def test_a_value_that_is_stored_once_for_many_rows_is_not_held_once_for_each(tmp_path: Path) -> None:
+    """Half a megabyte of file would be three gigabytes of rows."""
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array(["x" * 10_000_000]))
+    table = pa.table({"text": [f"text {k}" for k in range(300)], "terms": column})
+    path = str(tmp_path / "a.parquet")
+    pq.write_table(table, path, store_schema=False, dictionary_pagesize_limit=10**9)
+    before, most, rows = pa.total_allocated_bytes(), 0, 0
+    for item in read(path, "a.parquet", 0, None, ReadOptions(max_bytes=20_000_000)):
+        assert isinstance(item, Document)
+        rows, most = rows + 1, max(most, pa.total_allocated_bytes() - before)
+    assert rows == 300
+    assert most < 400_000_000

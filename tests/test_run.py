@@ -195,7 +195,7 @@ def test_the_run_file_says_running_while_it_runs(dump: Path, tmp_path: Path, mon
     monkeypatch.setattr("newsfilter.dumps.worker.BATCH_DOCUMENTS", 1)
     seen = []
     order = Order(sources=(str(dump),), out=str(tmp_path / "out"), settings=Settings(), options=ReadOptions(max_bytes=10**6))
-    clean_dump(order, watch=lambda done, total: seen.append((done, total, run_file(tmp_path / "out")["status"])))
+    clean_dump(order, watch=lambda done, total, _: seen.append((done, total, run_file(tmp_path / "out")["status"])))
     assert seen == [(done, 6, "running") for done in (0, 1, 2, 3, 4, 5, 6, 6)]
     assert run_file(tmp_path / "out")["status"] == "finished"
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from newsfilter.errors import InputError, ModelError, NewsfilterError
 from newsfilter.options import UsageError, parse, parser, settings_of, version_text
-from newsfilter.terminal import Progress, complain, explanation, visible, wants_colour
+from newsfilter.terminal import Progress, complain, explanation, shortened, visible, wants_colour
 
 if TYPE_CHECKING:
     from newsfilter.classifier import Model
     from newsfilter.dumps.run import Result
 
 NAMED = 50  # failed documents, at a run's end
+NAME_COLUMNS = 100  # of a scraped name in a table, which is its last column
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -75,7 +76,15 @@ def _command(arguments: list[str]) -> int:
     if known.version:
         print(version_text())
         return OK
-    commands = {"clean": _clean, "explain": _explain, "train": _train, "evaluate": _evaluate, "sample": _sample}
+    commands = {
+        "clean": _clean,
+        "explain": _explain,
+        "merge": _merge,
+        "stats": _stats,
+        "train": _train,
+        "evaluate": _evaluate,
+        "sample": _sample,
+    }
     return commands[known.command](known)
 
 
@@ -100,15 +109,40 @@ def _clean(known: Namespace) -> int:
         to=known.to,
         out_field=known.out_field,
         model_path=_model_path(known),
-        jobs=known.jobs or processors(),
+        jobs=known.jobs or (0 if known.scheduler else processors()),
+        scheduler=known.scheduler,
         limits=Limits(seconds=known.timeout, resident_bytes=known.max_memory * 1_000_000),
         part=known.shard,
         resume=known.resume,
         overwrite=known.overwrite,
+        dedup=known.dedup,
     )
     with _progress(quiet=known.quiet) as progress:
-        result = clean_dump(order, stdin=_stdin(), watch=progress)
+        result = clean_dump(order, stdin=_stdin(), watch=progress, say=None if known.quiet else complain)
     return _report(known, result)
+
+
+def _merge(known: Namespace) -> int:
+    from newsfilter.dumps.merge import MergeOrder, merge_runs  # noqa: PLC0415 - as above
+
+    order = MergeOrder(tuple(known.outs), known.out, dedup=known.dedup, resume=known.resume, overwrite=known.overwrite)
+    with _progress(quiet=known.quiet) as progress:
+        result = merge_runs(order, progress)
+    return _report(known, result)
+
+
+def _stats(known: Namespace) -> int:
+    from newsfilter.dumps.stats import gather  # noqa: PLC0415 - as above
+    from newsfilter.dumps.stats_text import stats_text  # noqa: PLC0415 - as above
+
+    stats = gather(known.folder)
+    if stats.wrong:
+        complain(stats.wrong)
+    if known.json:
+        _print_json(stats.as_json(known.top))
+    else:
+        print(stats_text(stats, known.top, lambda text: shortened(visible(text), NAME_COLUMNS)))
+    return FAILED if stats.wrong else OK
 
 
 @contextmanager
@@ -176,10 +210,11 @@ def _allowed(limit: tuple[int | None, float | None], documents: int) -> float:
 
 def _name_failed(out: str) -> None:
     from newsfilter.dumps.ledger_lines import ledger_lines  # noqa: PLC0415 - as above
+    from newsfilter.dumps.plan import place_of  # noqa: PLC0415 - as above
 
     failed = (line for line in ledger_lines(out) if line["status"] == "failed")
     for line in islice(failed, NAMED):
-        detail, place = line["reasons"][0]["value"], line["member"] or ("" if line["offset"] is None else f"byte {line['offset']}")
+        detail, place = line["reasons"][0]["value"], place_of(line["uri"], line["member"], line["offset"])
         complain(f"failed: {line['uri']}{f' {place}' if place else ''}: {line['reason']}{f' ({detail})' if detail else ''}")
     if next(failed, None):
         complain(f"failed: and more; the ledger in {out} names them all")

@@ -13,6 +13,7 @@ from newsfilter.settings import Settings, find_settings, read_settings, with_val
 SEED = 1
 MANY = {
     "clean": "sources",
+    "merge": "outs",
     "train": "labels",
     "evaluate": "labels",
 }  # commands that take any number of arguments, and what these are called
@@ -76,7 +77,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explain.add_argument("--json", action="store_true", help="print the record and the body as JSON")
     for command in (clean, explain):
         _add_settings(command)
-    return top, {"clean": clean, "explain": explain, **_add_training(commands)}
+    return top, {"clean": clean, "explain": explain, **_add_accounting(commands), **_add_training(commands)}
 
 
 def _add_training(commands: "argparse._SubParsersAction[Parser]") -> dict[str, Parser]:
@@ -113,6 +114,34 @@ def _add_training(commands: "argparse._SubParsersAction[Parser]") -> dict[str, P
     for command, drawn in ((train, "the fit"), (evaluate, "the intervals"), (sample, "the draw")):
         command.add_argument("--seed", type=_whole(0), default=SEED, metavar="N", help=f"seed of {drawn} (default: {SEED})")
     return {"train": train, "evaluate": evaluate, "sample": sample}
+
+
+def _add_accounting(commands: "argparse._SubParsersAction[Parser]") -> dict[str, Parser]:
+    merge = commands.add_parser(
+        "merge",
+        help="join the slices of --shard K/N",
+        description="Join the OUTs of all slices of a dump into one, and check the sums.",
+        epilog="exit status: 0 joined; 1 the sums are wrong, or the merge stopped; 2 slices are missing or differ; 130 interrupted",
+    )
+    merge.add_argument("outs", nargs="+", metavar="OUT", help="what newsfilter clean --shard K/N wrote to; all slices, in any order")
+    merge.add_argument("-o", "--out", required=True, metavar="MERGED", help="folder or URL for the whole; the slices stay as they are")
+    _add_dedup(merge)
+    again = merge.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with an interrupted merge in MERGED")
+    again.add_argument("--overwrite", action="store_true", help="remove what newsfilter wrote to MERGED, and start afresh")
+    merge.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    merge.add_argument("--json", action="store_true", help="print run.json instead of the summary")
+    merge.set_defaults(max_failed=(None, 1.0))  # the slices' own runs have complained
+    stats = commands.add_parser(
+        "stats",
+        help="tell what a run came to",
+        description="Tell what a run came to: documents by file, reasons, labels, languages, sites.",
+        epilog="exit status: 0 printed; 1 ledger and run.json do not agree; 2 no run",
+    )
+    stats.add_argument("folder", metavar="OUT", help="what newsfilter clean or merge wrote to: a folder or a URL")
+    stats.add_argument("--top", type=_whole(0), default=20, metavar="N", help="lines of a table at most; 0: all (default: 20)")
+    stats.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return {"merge": merge, "stats": stats}
 
 
 def _add_labels(command: Parser) -> None:
@@ -170,9 +199,18 @@ def _slice(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def _add_dedup(command: Parser) -> None:
+    command.add_argument("--dedup", action="store_true", help="list exact repeats of a body in duplicates.jsonl when all is done")
+
+
 def _add_run_options(clean: Parser) -> None:
     clean.add_argument(
         "--jobs", type=_whole(0), default=0, metavar="N", help="processes to spread the work over; 0: one for each processor (default: 0)"
+    )
+    clean.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on the Dask cluster at ADDRESS, such as tcp://host:8786, or its scheduler file; --jobs is then how many shards are out at a time (default: none)",
     )
     clean.add_argument(
         "--to",
@@ -193,6 +231,7 @@ def _add_run_options(clean: Parser) -> None:
         "--max-memory", type=_whole(300), default=1000, metavar="MB", help="memory that a document may take before it fails (default: 1000)"
     )
     clean.add_argument("--shard", type=_slice, default=(1, 1), metavar="K/N", help="do the K-th of N slices of the dump")
+    _add_dedup(clean)
     clean.add_argument(
         "--max-failed",
         type=max_failed,
@@ -203,7 +242,7 @@ def _add_run_options(clean: Parser) -> None:
     again = clean.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with an interrupted run in OUT")
     again.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote to OUT, and start afresh")
-    clean.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    clean.add_argument("--quiet", action="store_true", help="no progress, no word on guessed columns, no summary")
     clean.add_argument("--json", action="store_true", help="print run.json instead of the summary")
 
 
@@ -303,7 +342,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         name = options[0].split("=")[0]
         raise UsageError(f"{known.command} knows no option {name}; {_nearest(name, list(commands[known.command]._option_string_actions))}")  # noqa: SLF001 - argparse offers no list
     if rest and known.command not in MANY:
-        one = "folder" if known.command == "sample" else "file"
+        one = "folder" if known.command in ("sample", "stats") else "file"
         raise UsageError(f"{known.command} takes one {one}, not also {rest[0]}; see newsfilter {known.command} --help")
     if rest:  # SRCs or LABELS behind an option
         before = getattr(known, MANY[known.command])

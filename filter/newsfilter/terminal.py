@@ -85,24 +85,35 @@ class Progress:
         self._began = self._said = clock()
         self._first: int | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` documents are done."""
+    def __call__(self, done: int, total: int, share: float | None = None) -> None:
+        """Show that `done` of `total` documents are done; where the total is not known (0), that `share` of the input's bytes is behind, if known."""
         if self._first is None:
             self._first = done
             if self._stream.isatty():
                 from tqdm import tqdm  # noqa: PLC0415 - where there is no terminal it is not needed
 
                 self._bar = tqdm(
-                    total=total, initial=done, file=self._stream, unit=" documents", delay=BAR_SECONDS, leave=False, dynamic_ncols=True
+                    total=total or None,
+                    initial=done,
+                    file=self._stream,
+                    unit=" documents",
+                    delay=BAR_SECONDS,
+                    leave=False,
+                    dynamic_ncols=True,
                 )
         if self._bar is not None:
+            if not total and share:
+                self._bar.set_postfix_str(_input_share(share), refresh=False)
             self._bar.update(done - self._bar.n)
         elif self._clock() - self._said >= LOG_SECONDS:
             self._said = self._clock()
-            print(self._line(done, total), file=self._stream, flush=True)
+            print(self._line(done, total, share), file=self._stream, flush=True)
 
-    def _line(self, done: int, total: int) -> str:
+    def _line(self, done: int, total: int, share: float | None) -> str:
         rate = (done - (self._first or 0)) / max(self._clock() - self._began, 1e-9)
+        if not total:  # nor is the end in sight: a share of bytes is none of documents
+            of = f" ({_input_share(share)})" if share else ""
+            return f"newsfilter: {done:,} documents{of}, {rate:.1f} a second"
         left = f", about {_duration((total - done) / rate)} left" if rate > 0 else ""
         return f"newsfilter: {done:,} of {total:,} documents ({100 * done // max(total, 1)} %), {rate:.1f} a second{left}"
 
@@ -110,6 +121,10 @@ class Progress:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _input_share(share: float) -> str:
+    return f"{100 * share:.0f} % of the input"
 
 
 def _duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from newsfilter.classifier import Model
-from newsfilter.document import Cleaner, too_large
+from newsfilter.document import Cleaner, software, too_large
 from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
@@ -135,19 +135,28 @@ def _failure(error: Exception, seconds: float) -> Result:
     return Result(seconds=seconds, reason="memory" if isinstance(error, MemoryError) else "error", detail=text[:DETAIL_CHARACTERS])
 
 
-def prepare(order: tuple[Settings, Path | None, str], say: Say) -> TimedCleaner:
+def prepare(order: tuple[Settings, Path | None, str, dict[str, str] | None], say: Say) -> TimedCleaner:
     """Load the model and clean one text and one page, so that no document's deadline pays for what is loaded at first use.
 
     Raises
     ------
     NewsfilterError
-        When the model is broken, or not the one that the run began with.
+        When the model is broken, or model or software are not those that the run began with.
     """
     gc.disable()  # it would look through a hundred thousand n-grams of the language profiles again and again, a fifth of the start
-    settings, model_path, model_sha256 = order
+    settings, model_path, model_sha256, versions = order
     model = load_model(model_path)
     if model.sha256 != model_sha256:
-        raise NewsfilterError(f"{model_path}: the model file was replaced during the run; start again with --overwrite")
+        raise NewsfilterError(
+            f"{model_path or 'the shipped model'}: another model ({model.sha256[:12]}) than the run's ({model_sha256[:12]}): it differs from "
+            "machine to machine, or was replaced during the run; put the run's there and run the same command again with --resume, or start "
+            "again with --overwrite"
+        )
+    if versions is not None and (other := _differences(versions, software())):
+        raise NewsfilterError(
+            f"other software than the run's: {other}; install the same versions there and run the same command again with --resume, or start "
+            "again with --overwrite"
+        )
     page = f"<html><body><article><h1>Ferry</h1><p>{_WARM_UP}</p></article></body></html>"
     for result in Cleaner(settings, model).clean_batch([Source(_WARM_UP), Source(page)]):
         if isinstance(result, Exception):
@@ -156,6 +165,11 @@ def prepare(order: tuple[Settings, Path | None, str], say: Say) -> TimedCleaner:
     gc.freeze()  # what is loaded stays: the collector need never look at it
     gc.enable()
     return TimedCleaner(settings, model, say)
+
+
+def _differences(wanted: dict[str, str], found: dict[str, str]) -> str:
+    names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
+    return ", ".join(f"{name} {found.get(name)} ({wanted.get(name)} in the run)" for name in names)
 
 
 def die_with_worker(life: int) -> None:

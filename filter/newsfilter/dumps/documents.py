@@ -45,3 +45,12 @@ class Passed:
 
 
 Item = Document | Oversized | Failed | Passed
+
+
+def weight(item: Item) -> int:
+    """Return about how many bytes a record holds, with all its columns: a small text may stand beside a large page."""
+    if not isinstance(item, Document):
+        return 0
+    line = getattr(item.columns, "line", None)  # of JSONL; Parquet's rows share a batch, which is bounded
+    cells = item.columns.values() if isinstance(item.columns, dict) and line is None else ()
+    return len(item.source.raw) + len(line or "") + sum(len(cell) for cell in cells)

@@ -39,6 +39,10 @@ FAILURES = {
 """Every reason for which a document can fail, as the ledger has it."""
 
 
+class MissingLibraryError(InputError):
+    """An extra is not installed. No document is to blame, and none fails for it: the run stops, and goes on when it is there."""
+
+
 class ReadError(InputError):
     """One document that cannot be read; the run goes on.
 

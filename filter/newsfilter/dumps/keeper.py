@@ -63,6 +63,8 @@ class Keeper:
         What to clean with. A model of another digest is refused: the file was replaced while the run was under way.
     limits
         Defaults where not given.
+    versions
+        As `document.software` returns them. A child that finds others is refused; None: whatever it finds is right.
 
     Attributes
     ----------
@@ -72,8 +74,16 @@ class Keeper:
         Children that were replaced, by cause: ``documents`` and ``size`` (recycled), ``timeout``, ``memory``, ``crashed``.
     """
 
-    def __init__(self, settings: Settings, model_path: Path | None, model_sha256: str, limits: Limits | None = None) -> None:
-        self._order = frame(ORDER, payload=pickle.dumps((settings, model_path, model_sha256), protocol=5))
+    def __init__(
+        self,
+        settings: Settings,
+        model_path: Path | None,
+        model_sha256: str,
+        limits: Limits | None = None,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
+        order = (settings, model_path, model_sha256, None if versions is None else dict(versions))
+        self._order = frame(ORDER, payload=pickle.dumps(order, protocol=5))
         self.limits = limits or Limits()
         self.seconds: dict[str, float] = {}
         self.restarts: Counter[str] = Counter()
@@ -97,6 +107,20 @@ class Keeper:
     def process(self) -> int | None:
         """The child's process id; None while there is none."""
         return None if self._child is None else self._child.process.pid
+
+    def start(self) -> None:
+        """Have a child that is ready to clean.
+
+        Raises
+        ------
+        StoppedError
+            As `clean` does.
+        """
+        try:
+            self._ready_child()
+        except BaseException:
+            self.close()
+            raise
 
     def clean(self, sources: Sequence[Source | Oversized]) -> list[Result]:
         """Clean documents and return one result each, in order.

@@ -13,8 +13,15 @@ from newsfilter.errors import OutputError
 _PART = re.compile(r"part-\d{6,}\.ledger\.jsonl")
 
 
-def ledger_lines(out: str) -> Iterator[Line]:
+def ledger_lines(out: str, *, growing: bool = False) -> Iterator[Line]:
     """Yield a ledger's lines, in source order.
+
+    Parameters
+    ----------
+    out
+        What a run wrote to.
+    growing
+        Leave out a last line that has no end: the run is under way, or was killed.
 
     Raises
     ------
@@ -22,6 +29,8 @@ def ledger_lines(out: str) -> Iterator[Line]:
         When there is no ledger, or a line of it is none.
     """
     for name, number, raw in _raw_lines(out):
+        if growing and not raw.endswith(b"\n"):
+            return
         try:
             line = json.loads(raw)
             line["id"], line["status"], line["uri"]  # without them it is no ledger line
@@ -42,4 +51,4 @@ def _raw_lines(out: str) -> Iterator[tuple[str, int, bytes]]:
         return
     for part in sorted(filter(_PART.fullmatch, store.names(DONE)), key=lambda part: int(part[5:].split(".")[0])):
         data = store.read(f"{DONE}/{part}") or b""
-        yield from ((store.name(f"{DONE}/{part}"), number, raw) for number, raw in enumerate(data.splitlines(), start=1))
+        yield from ((store.name(f"{DONE}/{part}"), number, raw) for number, raw in enumerate(data.splitlines(keepends=True), start=1))

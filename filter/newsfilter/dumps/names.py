@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 
-RESERVED = frozenset({"ledger.jsonl", "run.json", "review", "rejected", "articles", "records", "_done", "_work"})
+RESERVED = frozenset({"ledger.jsonl", "run.json", "duplicates.jsonl", "review", "rejected", "articles", "records", "_done", "_work"})
 """What stands at the top of OUT beside the accepted documents."""
 
 BODY_SUFFIX, RECORD_SUFFIX = ".txt", ".provenance.json"
@@ -103,6 +103,7 @@ class Namer:
         self._stems: set[str] = set()
         self._folders: dict[str, str] = {"": ""}  # of the source -> of the output
         self._taken: set[str] = set()  # output folders, folded
+        self._containers: set[str] = set()  # those of them that hold what one file held, and nothing else
 
     def stem(self, uri: str) -> str:
         """Return where the document's files go, relative to OUT (or to ``review`` or ``rejected`` in it), without suffix."""
@@ -116,6 +117,16 @@ class Namer:
             stem, key = _joined(parent, with_suffix(component, key)), digest(key)
         self._stems.add(folded(stem))
         return stem
+
+    def container(self, uri: str) -> str:
+        """Return the folder for the documents of a file that holds many, which are named by their places: no folder of the source goes there."""
+        path, key = self.stem(uri), digest(uri)
+        while folded(path) in self._taken or self._stands_on_a_file(folded(path)):
+            parent, _, component = path.rpartition("/")
+            path, key = _joined(parent, with_suffix(component, key)), digest(key)
+        self._taken.add(folded(path))
+        self._containers.add(folded(path))
+        return path
 
     def _folder(self, folder: str) -> str:
         # A loop, because a source's tree may be deeper than Python's stack.
@@ -134,7 +145,7 @@ class Namer:
 
     def _new_folder(self, parent: str, component: str, place: str) -> str:
         path, key = _joined(parent, component), digest(place)
-        while self._stands_on_a_file(folded(path)):
+        while folded(path) in self._containers or self._stands_on_a_file(folded(path)):
             path, key = _joined(parent, with_suffix(component, key)), digest(key)
         self._taken.add(folded(path))
         return path

@@ -103,6 +103,8 @@ class ShardOutput:
         The shard's, from 0.
     source
         What the shard was made of, such as a URI and a range, in words: a marker or a spool that names another does not count.
+    uri
+        Of the file that its documents are from; None: each is a file of its own.
 
     Raises
     ------
@@ -110,11 +112,18 @@ class ShardOutput:
         When a library is missing.
     """
 
-    def __init__(self, target: Target, number: int, source: str = "") -> None:
+    def __init__(self, target: Target, number: int, source: str = "", uri: str | None = None) -> None:
         self.target, self.number = target, number
         self._store = open_store(target.out)
         self._packer = _packer(target)
-        self._identity = {"schema": MARKER, "number": number, "source": source, "newsfilter": newsfilter.__version__, **target.content()}
+        self._identity = {
+            "schema": MARKER,
+            "number": number,
+            "source": source,
+            "uri": uri,
+            "newsfilter": newsfilter.__version__,
+            **target.content(),
+        }
         self._spool: Spool | None = None
         self._given = 0  # items, those of earlier processes too
 
@@ -142,7 +151,14 @@ class ShardOutput:
         if best is not None:
             # A copy, for its writer may be alive: clusters start a task again when they lose sight of a worker.
             self._spool = self._new_spool(header=False)
-            self._spool.take(best, end)
+            try:
+                self._spool.take(best, end)
+            except StoppedError:
+                if best.exists():
+                    raise
+                self._spool.remove()  # its writer has just finished the shard; what is done again will be the same
+                self._spool = None
+                return 0
             self._given = number
         return number
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from newsfilter.dumps.outputs_rows import Target, stem
 from newsfilter.dumps.outputs_store import Store, open_store
-from newsfilter.dumps.runfile import differences
+from newsfilter.dumps.runfile import differences, read_json
 from newsfilter.errors import OutputError
 
 MARKER = "newsfilter/shard/1"
@@ -59,11 +59,7 @@ def is_done(target: Target, number: int, source: str = "", *, thorough: bool = F
 
 def read_marker(target: Target, number: int) -> dict[str, Any] | None:
     """Return what a shard's marker holds; None where it is missing or damaged."""
-    try:
-        marker = json.loads(open_store(target.out).read(marker_name(number)) or b"")
-    except ValueError:
-        return None
-    return marker if isinstance(marker, dict) and marker.get("schema") == MARKER else None
+    return read_json(open_store(target.out), marker_name(number), MARKER)
 
 
 def read_lines(target: Target, number: int) -> list[Line]:

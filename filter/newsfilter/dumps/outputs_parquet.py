@@ -12,6 +12,7 @@ from newsfilter.decode import clean_surrogates
 from newsfilter.dumps.outputs_rows import OURS, Facts, InputColumns, Kind, Target, encode_json, joined_kind, kind_of
 from newsfilter.dumps.outputs_spool import Item
 from newsfilter.dumps.readers.opening import open_binary
+from newsfilter.errors import InputError
 
 ROW_GROUP_ROWS = 4_096
 ROW_GROUP_BYTES = 16_000_000  # of article and record before packing; finish() holds a few times as much, and so does who reads a group
@@ -219,6 +220,15 @@ class ParquetShard:
 
 
 def columns_of_file(path: str) -> InputColumns:
-    """Return the columns of a Parquet file, local or at a URL."""
+    """Return the columns of a Parquet file, local or at a URL.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened, or is no Parquet file.
+    """
     with open_binary(path) as stream:
-        return columns_of_schema(pq.read_schema(stream))
+        try:
+            return columns_of_schema(pq.read_schema(stream))
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: is no whole Parquet file ({error})") from None

@@ -33,6 +33,9 @@ class Store(Protocol):
     def read(self, name: str) -> bytes | None:
         """Return a small file's bytes; None where there is no such file."""
 
+    def fetch(self, name: str, path: Path) -> None:
+        """Bring a file to a path of this machine; a link will do. FileNotFoundError where there is no such file."""
+
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes; None where there is no such file."""
 
@@ -123,6 +126,15 @@ class LocalStore:
         except OSError as error:
             raise StoppedError(_unreadable(str(self.root / name), error)) from error
 
+    def fetch(self, name: str, path: Path) -> None:
+        """Do as `Store` says."""
+        try:
+            path.hardlink_to(self.root / name)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(self.root / name, path)
+
     def size(self, name: str) -> int | None:
         """Do as `Store` says."""
         try:
@@ -211,6 +223,23 @@ class RemoteStore:
                 return bytes(self._system.cat_file(self._path(name)))
             except FileNotFoundError:
                 return None
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Do as `Store` says."""
+        if self.size(name) is None:
+            raise FileNotFoundError(name)
+        with self._asked(name, "read"):
+            self._system.get_file(self._path(name), str(path))
+
+    def copy(self, source: "RemoteStore", name: str) -> bool:
+        """Have the storage copy a file of another of its folders; False where it cannot do that whole or not at all."""
+        if source._system is not self._system or not self._whole:  # noqa: SLF001 - of its own kind
+            return False
+        if source.size(name) is None:
+            raise FileNotFoundError(name)
+        with self._asked(name, "written"):
+            self._system.cp_file(source._path(name), self._path(name))  # noqa: SLF001 - of its own kind
+        return True
 
     def size(self, name: str) -> int | None:
         """Do as `Store` says."""

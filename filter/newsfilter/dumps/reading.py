@@ -12,6 +12,7 @@ from typing import BinaryIO
 from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.magic import HEAD_BYTES, kind_of
+from newsfilter.dumps.plan import format_of
 from newsfilter.dumps.readers.opening import open_binary
 from newsfilter.dumps.remote import is_url
 from newsfilter.dumps.sources import Entry
@@ -72,6 +73,9 @@ def _read(entry: Entry, stream: BinaryIO, size: int, max_bytes: int) -> Source |
     else:
         raw = None
     if kind := kind_of(head, name):
+        packed, _, packing = name.rpartition(".")
+        if kind == "archive" and format_of(packed):  # rows.jsonl.bz2: a dump, which must not be taken for nothing
+            raise ReadError(entry.uri, "unsupported-format", f"packed as {packing}; pack it with gzip or zstd instead")
         return Skipped(kind)
     if _CONTAINER.match(head):
         raise ReadError(entry.uri, "unsupported-format")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+from newsfilter.dumps.failures import MissingLibraryError
 from newsfilter.errors import InputError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -19,13 +20,24 @@ def is_url(path: str) -> bool:
     return _URL.match(path) is not None
 
 
+def is_private(path: str) -> bool:
+    """Say whether a URL leads into the memory of this process, where no other process can read or write.
+
+    >>> is_private("memory://crawl/a.jsonl"), is_private("s3://crawl/a.jsonl")
+    (True, False)
+    """
+    return path.lower().startswith("memory://")
+
+
 def storage(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the URL's name in it.
 
     Raises
     ------
+    MissingLibraryError
+        When a library is missing, whose extra it names.
     InputError
-        When a library is missing, whose extra it names, or the URL is none that fsspec knows.
+        When the URL is none that fsspec knows.
     """
     scheme = url.partition("://")[0].lower()
     try:
@@ -34,7 +46,7 @@ def storage(url: str) -> tuple[Any, str]:
         return cast("tuple[Any, str]", url_to_fs(url))
     except ImportError as error:
         extra = _EXTRAS.get(scheme, "remote")
-        raise InputError(f"{url}: a library for {scheme}:// is missing ({error}); pip install 'newsfilter[{extra}]'") from None
+        raise MissingLibraryError(f"{url}: a library for {scheme}:// is missing ({error}); pip install 'newsfilter[{extra}]'") from None
     except ValueError as error:
         raise InputError(f"{url}: {error}; give a local path, or a URL such as s3://, gs:// or https://") from None
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -12,7 +12,12 @@ from typing import Any, BinaryIO
 
 from newsfilter.classifier import Model
 from newsfilter.document import software
-from newsfilter.dumps.inputs import changed_input, write_inputs
+from newsfilter.dumps.cluster import Cluster, common, connected, everywhere, on_cluster, same_everywhere
+from newsfilter.dumps.duplicates import NAME as DUPLICATES
+from newsfilter.dumps.duplicates import Found, look_back
+from newsfilter.dumps.earlier import earlier_run
+from newsfilter.dumps.guesses import Guesses
+from newsfilter.dumps.inputs import check_same, write_inputs
 from newsfilter.dumps.interrupt import Interruption
 from newsfilter.dumps.keeper import Limits
 from newsfilter.dumps.ledger import Ledger
@@ -20,10 +25,12 @@ from newsfilter.dumps.outputs import merge_columns
 from newsfilter.dumps.outputs_marker import ledger_name, remove_shards, remove_work
 from newsfilter.dumps.outputs_rows import Format, InputColumns, Target
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store
-from newsfilter.dumps.plan import Planned, columns_of, format_of, plan
+from newsfilter.dumps.plan import Planned, check_libraries, columns_of, format_of, plan
 from newsfilter.dumps.pool import Feed, in_order, in_processes
+from newsfilter.dumps.position import Position
 from newsfilter.dumps.readers import ReadOptions
-from newsfilter.dumps.runfile import SCHEMA, as_json, differences, now, read_run, write_run
+from newsfilter.dumps.remote import is_private
+from newsfilter.dumps.runfile import SCHEMA, as_json, now, write_run
 from newsfilter.dumps.sources import Listing, as_uri, list_sources, with_stdin
 from newsfilter.dumps.summary import Totals, imbalance
 from newsfilter.dumps.worker import Job, ShardOutcome, clean_in_worker, clean_shard, close_keepers
@@ -32,7 +39,8 @@ from newsfilter.errors import OutputError
 from newsfilter.model_file import load_model
 from newsfilter.settings import Settings
 
-Watch = Callable[[int, int], None]
+Watch = Callable[[int, int, float | None], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,13 @@ class Order:
     to: Format = "files"
     out_field: str | None = None
     model_path: Path | None = None  # None: the shipped model
-    jobs: int = 1  # processes; 1 works in this one, with a child
+    jobs: int = 1  # processes; 1 works in this one, with a child. On a cluster: shards that are handed out at a time, 0: as it has threads
+    scheduler: str | None = None  # of a Dask cluster, such as tcp://host:8786; None: this machine
     limits: Limits = field(default_factory=Limits)
     part: tuple[int, int] = (1, 1)  # (3, 40): the third of forty slices
     resume: bool = False
     overwrite: bool = False
+    dedup: bool = False  # list exact repeats of bodies when all is done
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class Result:
     notes: tuple[str, ...] = ()  # what the user should know besides
 
 
-def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | None = None) -> Result:
+def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | None = None, say: Say | None = None) -> Result:
     """Clean a dump into ``order.out``.
 
     Parameters
@@ -74,18 +84,22 @@ def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | No
     stdin
         What ``-`` reads.
     watch
-        Called with the number of records done and, where it is known (0: it is not), the number there are: at the start, and after each batch
-        or shard.
+        Called with the number of records done, the number there are (0: not known), and the share of the inputs' bytes that is behind (None: not
+        known): at the start, and after each batch or shard.
+    say
+        Called with what the user should know at once.
 
     Raises
     ------
     InputError
-        Before anything is written: a SRC is missing, or OUT lies in one.
+        Before anything is written: a SRC is missing, OUT lies in one, a library that the inputs need is not installed; or the scheduler does not
+        answer, or has no workers.
     OutputError
         Before anything is written: OUT is no folder, not empty, in use by another run, or holds a run that cannot be resumed with this order.
     ModelError
         When the model cannot be loaded.
     """
+    order = replace(order, out=order.out.removeprefix("file://"))
     store = open_store(order.out)
     local = Path(store.name("")) if isinstance(store, LocalStore) else None
     if local is None and order.to == "files":
@@ -93,59 +107,38 @@ def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | No
             f"{order.out}: remote storage takes no --to files, which makes two objects an article; use --to parquet or --to jsonl"
         )
     listing = list_sources(order.sources, out=local)
+    check_libraries(listing.entries)
     if stdin is not None:
         listing = with_stdin(listing, stdin, order.settings.max_bytes)
     model = load_model(order.model_path)
-    earlier = _earlier_run(order, store, local)
+    say = say or (lambda _text: None)
+    earlier = earlier_run(store, local, resume=order.resume, overwrite=order.overwrite)
     content = _opening(order, model)
     if earlier and order.resume:
-        _check_same(order, store, earlier, content, listing)
-    try:
+        check_same(store, earlier, content, listing.entries)
+    with connected(order.scheduler, say) as cluster:
+        if cluster is not None:
+            listing = same_everywhere(listing)
+            order = replace(order, out=everywhere(order.out), model_path=order.model_path and order.model_path.absolute())
         if local is not None:
-            local.mkdir(parents=True, exist_ok=True)
+            _make(local)
+        ledger = Ledger(local) if local is not None else None
+        try:
+            run = _Run(order, model, listing, store, ledger, content)
+            run.watch, run.say, run.cluster = watch or run.watch, say, cluster
+            return run.run(earlier if order.resume else None)
+        finally:
+            close_keepers()
+            if ledger is not None:
+                ledger.close()
+            store.close()
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{order.out}: cannot be made ({error.strerror}); give -o a folder that can be written to") from None
-    ledger = Ledger(local) if local is not None else None
-    try:
-        run = _Run(order, model, listing, store, ledger, content)
-        run.watch = watch or run.watch
-        return run.run(earlier if order.resume else None)
-    finally:
-        close_keepers()
-        if ledger is not None:
-            ledger.close()
-        store.close()
-
-
-def _earlier_run(order: Order, store: Store, local: Path | None) -> dict[str, Any] | None:
-    """Look at what OUT holds, and refuse it where that is in the way."""
-    out = order.out
-    if local is not None and local.exists() and not local.is_dir():
-        raise OutputError(f"{out}: not a folder; give -o a folder")
-    try:
-        if not store.names(""):
-            return None
-    except StoppedError as error:
-        raise OutputError(f"{out}: cannot be listed ({error}); give -o another folder") from None
-    if not (order.resume or order.overwrite):
-        raise OutputError(
-            f"{out}: not empty; use --resume to go on with the run there, --overwrite to replace it, or give -o another folder"
-        )
-    earlier = read_run(store)
-    if earlier is None and order.resume:
-        raise OutputError(f"{out}: not empty, and holds no run to resume (no run.json); give -o another folder, or use --overwrite")
-    return earlier
-
-
-def _check_same(order: Order, store: Store, earlier: dict[str, Any], content: dict[str, Any], listing: Listing) -> None:
-    """Refuse to resume a run that was another one."""
-    found = differences(earlier, content)
-    if not found and (changed := changed_input(store, listing.entries)):
-        found = [f"inputs: {changed}"]
-    if found:
-        raise OutputError(
-            f"{order.out}: cannot be resumed, for this differs: {'; '.join(found)}; ask for the same as then, or use --overwrite"
-        )
+        raise OutputError(f"{out}: cannot be made ({error.strerror}); give -o a folder that can be written to") from None
 
 
 def _opening(order: Order, model: Model) -> dict[str, Any]:
@@ -154,6 +147,7 @@ def _opening(order: Order, model: Model) -> dict[str, Any]:
         "schema": SCHEMA,
         "status": "running",
         **Totals().content(),
+        **Found().content(),
         "files": [],
         "sources": [as_uri(source) for source in order.sources],
         "settings": {**as_json(order.settings), **how},
@@ -170,7 +164,10 @@ class _Run:
 
     def __init__(self, order: Order, model: Model, listing: Listing, store: Store, ledger: Ledger | None, content: dict[str, Any]) -> None:
         self.order, self.model, self.listing, self.store, self.ledger, self.content = order, model, listing, store, ledger, content
-        self.watch: Watch = lambda _done, _total: None
+        self.watch: Watch = lambda _done, _total, _share: None
+        self.say: Say = lambda _text: None
+        self.guesses = Guesses()
+        self.cluster: Cluster | None = None
         self.totals = Totals()
         self.found: Counter[str | None] = Counter()  # records that were read, by file
         self.numbers: deque[int] = deque()  # of the shards that were handed out, in order
@@ -179,6 +176,8 @@ class _Run:
         self.wall_before = 0.0  # seconds of the run's earlier parts
         self.done = 0  # records, of whatever kind, in shards that are complete
         self.in_shard = 0  # the same, in the shard that this process works on
+        self.position = Position(listing.entries)
+        self.share: float | None = None  # of the inputs' bytes
         self.total = 0 if any(format_of(entry.uri) for entry in listing.entries) or order.part[1] > 1 else len(listing.entries)
 
     def run(self, earlier: dict[str, Any] | None) -> Result:
@@ -190,6 +189,7 @@ class _Run:
                     write_inputs(self.store, self.listing.entries)
                 write_run(self.store, self.content)
                 self._clean(interruption)
+                self._look_back()
             self.content["status"] = "finished"
         except KeyboardInterrupt:
             interrupted = True
@@ -208,9 +208,16 @@ class _Run:
             stopped = stopped or str(error)
         return Result(self.content, stopped, interrupted, wrong, tuple(self.notes))
 
+    def _look_back(self) -> None:
+        found = look_back(self.order.out, self.totals.documents, (entry.uri for entry in self.listing.entries), dedup=self.order.dedup)
+        self.content |= found.content()
+        self.notes += found.notes
+
     def _begin(self, earlier: dict[str, Any] | None) -> None:
         if self.ledger is not None:
             self.ledger.clear()  # it is written anew from what each complete shard left
+        if earlier is not None or self.order.overwrite:
+            self.store.remove(DUPLICATES)  # of a ledger that is gone now
         if earlier is None:
             if self.order.overwrite:
                 if self.ledger is not None:
@@ -233,7 +240,7 @@ class _Run:
     def _clean(self, interruption: Interruption) -> None:
         if self.order.part[0] == 1:
             self.totals.skipped.update(self.listing.skipped)
-        self.watch(0, self.total)
+        self.watch(0, self.total, None)
         outcomes = self._outcomes(self._job())
         try:
             for outcome in in_order(outcomes, self.numbers):
@@ -247,35 +254,45 @@ class _Run:
         columns = columns_of(self.listing.entries, order.options) if order.to != "files" else []
         known = merge_columns(columns) if columns else InputColumns()
         target = Target(order.out, order.to, order.settings, self.model.sha256, known, order.out_field)
-        return Job(order.settings, order.model_path, self.model.sha256, target, order.options, order.limits)
+        return Job(order.settings, order.model_path, self.model.sha256, target, order.options, order.limits, software())
 
     def _planned(self) -> Iterator[Planned]:
         """Yield this slice's shards."""
         part, parts = self.order.part
         for planned in plan(self.listing.entries, self.order.options, named=self.order.to == "files"):
+            self.position.follow(planned.shard)
             if planned.shard.number % parts == part - 1:
                 self.numbers.append(planned.shard.number)
+                self.guesses.add(planned)
                 yield planned
+            else:
+                self.position.forget(planned.shard.number)
 
     def _outcomes(self, job: Job) -> Generator[ShardOutcome, None, None]:
         planned = self._planned()
-        first = list(islice(planned, self.order.jobs))
-        jobs = len(first)  # no more processes than there are shards
-        feed = Feed(chain(first, planned))
-        del first  # what a shard was given can be large
-        if jobs < 2:
-            for one in feed:
-                yield clean_shard(job, one, self._progress)
-                feed.under_way.clear()
+        if self.cluster is not None:
+            feed = Feed(planned)
+            yield from on_cluster(self.cluster, job, common(self.store, self.listing.entries), feed, self.order.jobs)
         else:
-            yield from in_processes(partial(clean_in_worker, job, os.getpid()), feed, jobs)
+            most = 1 if any(is_private(name) for name in (*self.order.sources, self.order.out)) else self.order.jobs
+            first = list(islice(planned, most))
+            jobs = len(first)  # no more processes than there are shards
+            self.guesses.tell(self.say)
+            feed = Feed(chain(first, planned))
+            del first  # what a shard was given can be large
+            if jobs < 2:
+                for one in feed:
+                    yield clean_shard(job, one, self._progress)
+                    feed.under_way.clear()
+            else:
+                yield from in_processes(partial(clean_in_worker, job, os.getpid()), feed, jobs)
         self.totals.add_cpu({"read": feed.seconds})
         if feed.error is not None:
             raise feed.error
 
     def _progress(self, records: int) -> None:
         self.in_shard += records
-        self.watch(self.done + self.in_shard, self.total)
+        self.watch(self.done + self.in_shard, self.total, self.share)
 
     def _take_in(self, outcome: ShardOutcome) -> None:
         if self.ledger is not None:
@@ -285,10 +302,12 @@ class _Run:
         self.totals.add_cpu(outcome.cpu)
         self.found[outcome.uri] += outcome.found
         self.done, self.in_shard = self.done + outcome.found, 0
-        self.watch(self.done, self.total)
+        self.share = self.position.share(outcome.number)
+        self.watch(self.done, self.total, self.share)
 
     def _close(self) -> None:
-        self.content |= self.totals.content()
+        self.guesses.tell(self.say)
+        self.content |= self.totals.content() | {"guessed": self.guesses.content()}
         self.content["files"] = self.totals.files()
         self.content["finished"] = now()
         wall = self.wall_before + time.perf_counter() - self.began

@@ -43,27 +43,36 @@ def read_run(store: Store) -> dict[str, Any] | None:
     return content
 
 
+def read_json(store: Store, name: str, schema: str) -> dict[str, Any] | None:
+    """Read a small file of ours; None where it is missing, damaged, or of another schema."""
+    try:
+        content = json.loads(store.read(name) or b"")
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and content.get("schema") == schema else None
+
+
 def write_run(store: Store, content: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole."""
     write(store, NAME, json.dumps(content, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n")
 
 
-def differences(earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Name what keeps a run from being resumed: other sources, other settings, another model.
+def differences(earlier: Mapping[str, Any], wanted: Mapping[str, Any], which: tuple[str, str] = ("then", "now")) -> list[str]:
+    """Name what makes two runs different ones: other sources, other settings, another model. `which` tells them apart in words.
 
     >>> differences({"sources": ["a"], "settings": {"min_words": 40}}, {"sources": ["a"], "settings": {"min_words": 20}})
     ['min_words (40 then, 20 now)']
     """
     found = []
     if earlier.get("sources") != wanted.get("sources"):
-        found.append(f"sources ({' '.join(earlier.get('sources') or ())} then, {' '.join(wanted.get('sources') or ())} now)")
+        found.append(f"sources ({' '.join(earlier.get('sources') or ())} {which[0]}, {' '.join(wanted.get('sources') or ())} {which[1]})")
     then, today = earlier.get("settings") or {}, wanted.get("settings") or {}
     found += [
-        f"{name} ({then.get(name)} then, {today.get(name)} now)"
+        f"{name} ({then.get(name)} {which[0]}, {today.get(name)} {which[1]})"
         for name in sorted(then.keys() | today.keys())
         if then.get(name) != today.get(name)
     ]
     models = [(content.get("model") or {}).get("sha256") or "none" for content in (earlier, wanted)]
     if models[0] != models[1]:
-        found.append(f"model ({models[0][:12]} then, {models[1][:12]} now)")
+        found.append(f"model ({models[0][:12]} {which[0]}, {models[1][:12]} {which[1]})")
     return found

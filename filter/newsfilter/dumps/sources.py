@@ -60,6 +60,7 @@ def list_sources(sources: Sequence[str], *, out: Path | None = None) -> Listing:
         When a SRC does not exist, or `out` is a SRC, in one, or holds one; or when remote storage cannot be reached.
     """
     skipped: Counter[str] = Counter()
+    sources = [source.removeprefix("file://") for source in sources]
     for source in sources:
         if source != STDIN and not is_url(source):
             _check_source(source, out)

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from newsfilter.dumps.ledger import Line
@@ -135,39 +135,61 @@ def imbalance(content: Mapping[str, Any], found: Mapping[str | None, int], lines
     return f"the run does not add up: {'; '.join(wrong)}; this is a defect, please report it with run.json and ledger.jsonl"
 
 
-def _number(count: int) -> str:
+def number(count: int) -> str:
+    """Write a count with its thousands apart."""
     return f"{count:,}"
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
+    """Write a share in percent, "-" where there is nothing to take one of."""
     return f"{100 * part / whole:.0f} %" if whole else "-"
 
 
-def summary_text(content: Mapping[str, Any], show: Callable[[str], str] = str) -> str:
-    """Return a run's summary for reading; `show` makes a scraped string fit for where it will be shown."""
-    counts, characters = content["counts"], content["characters"]
-    rows = [("documents", _number(counts["documents"]), "")]
-    rows += [(f"  {status}", _number(counts[status]), _share(counts[status], counts["documents"])) for status in STATUSES]
+Row = tuple[str, str, str]  # name, value, note
+
+
+def status_rows(content: Mapping[str, Any]) -> list[Row]:
+    """Return documents by status, and what was skipped."""
+    counts = content["counts"]
+    rows = [("documents", number(counts["documents"]), "")]
+    rows += [(f"  {status}", number(counts[status]), share(counts[status], counts["documents"])) for status in STATUSES]
     if counts["skipped"]:
-        rows.append(("skipped", _number(counts["skipped"]), _listed(content["skipped"])))
-    reasons = dict(sorted(content["reasons"].items(), key=lambda pair: (-pair[1], pair[0])))
-    if reasons:
-        rows.append(("reasons", "", _listed(reasons)))
-    whole = characters["kept"] + sum(characters["removed"].values())
-    rows.append(("characters kept", _number(characters["kept"]), _share(characters["kept"], whole)))
-    for label, removed in sorted(characters["removed"].items(), key=lambda pair: -pair[1]):
-        rows.append((f"  removed: {label}", _number(removed), _share(removed, whole)))
-    rows += [
-        (f"{'slowest' if number == 0 else ''}", f"{slow['seconds']:.2f} s", show(slow["uri"]))
-        for number, slow in enumerate(content["slowest"])
-    ]
+        rows.append(("skipped", number(counts["skipped"]), _listed(content["skipped"])))
+    return rows
+
+
+def time_row(content: Mapping[str, Any]) -> Row:
+    """Return how long a run took, and how fast it was."""
     wall = content["seconds"]["wall"]
-    rate = f"{counts['documents'] / wall:.1f} documents/s" if wall > 0 else ""
-    rows.append(("time", f"{wall:.1f} s", rate))
+    return ("time", f"{wall:.1f} s", f"{content['counts']['documents'] / wall:.1f} documents/s" if wall > 0 else "")
+
+
+def aligned(rows: Sequence[Row]) -> str:
+    """Return rows as lines: names left, values right."""
     left = max(len(row[0]) for row in rows)
     middle = max(len(row[1]) for row in rows)
     return "\n".join(f"{name:<{left}}  {value:>{middle}}  {note}".rstrip() for name, value, note in rows)
 
 
+def summary_text(content: Mapping[str, Any], show: Callable[[str], str] = str) -> str:
+    """Return a run's summary for reading; `show` makes a scraped string fit for where it will be shown."""
+    characters = content["characters"]
+    rows = status_rows(content)
+    reasons = dict(sorted(content["reasons"].items(), key=lambda pair: (-pair[1], pair[0])))
+    if reasons:
+        rows.append(("reasons", "", _listed(reasons)))
+    whole = characters["kept"] + sum(characters["removed"].values())
+    rows.append(("characters kept", number(characters["kept"]), share(characters["kept"], whole)))
+    for label, removed in sorted(characters["removed"].items(), key=lambda pair: -pair[1]):
+        rows.append((f"  removed: {label}", number(removed), share(removed, whole)))
+    if content.get("duplicates"):
+        repeats, documents = content["duplicates"]["repeats"], content["duplicates"]["documents"]
+        rows.append(("repeated bodies", number(repeats), share(repeats, documents)))
+    rows += [
+        ("slowest" if place == 0 else "", f"{slow['seconds']:.2f} s", show(slow["uri"])) for place, slow in enumerate(content["slowest"])
+    ]
+    return aligned([*rows, time_row(content)])
+
+
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {_number(count)}" for name, count in counts.items())
+    return ", ".join(f"{name} {number(count)}" for name, count in counts.items())

@@ -6,27 +6,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
-from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed
-from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed, weight
+from newsfilter.dumps.failures import MissingLibraryError, ReadError
 from newsfilter.dumps.keeper import BATCH_BYTES, BATCH_DOCUMENTS, Keeper, Limits, Result
-from newsfilter.dumps.ledger import Line, entry_id, failed_line
+from newsfilter.dumps.ledger import entry_id, failed_line
 from newsfilter.dumps.outputs import SKIPPED, ShardOutput
 from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker
 from newsfilter.dumps.outputs_rows import Target, facts_of
-from newsfilter.dumps.plan import Planned
+from newsfilter.dumps.plan import Planned, container_failed, place_of
 from newsfilter.dumps.readers import ReadOptions, reader_of
 from newsfilter.dumps.reading import Skipped, read
 from newsfilter.dumps.shards import Shard
 from newsfilter.dumps.sources import Entry
 from newsfilter.dumps.summary import Totals
-from newsfilter.dumps.writing import write_result
+from newsfilter.dumps.writing import StoppedError, write_result
+from newsfilter.errors import InputError
 from newsfilter.records import Source, document_id
 from newsfilter.settings import Settings
 
@@ -43,6 +44,7 @@ class Job:
     target: Target
     options: ReadOptions
     limits: Limits
+    software: dict[str, str]  # versions; any other would give other records
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,41 @@ class ShardOutcome:
 
 Found = tuple[Item, str]  # a record, and its output name without suffix
 
-_keepers: dict[tuple[str, str, Limits], Keeper] = {}  # one a process: a child costs more than a page
+_Key = tuple[str, str, Limits, tuple[tuple[str, str], ...]]
+
+_idle: list[
+    tuple[_Key, Keeper]
+] = []  # with their children, which cost more to start than a page; there are never more than threads that clean
+_idle_lock = Lock()
 
 
-def _keeper(job: Job) -> Keeper:
-    key = (job.settings.sha256(), job.model_sha256, job.limits)
-    if key not in _keepers:
-        close_keepers()
-        _keepers[key] = Keeper(job.settings, job.model_path, job.model_sha256, job.limits)
-    return _keepers[key]
+@contextmanager
+def borrowed_keeper(job: Job) -> Iterator[Keeper]:
+    """Lend a keeper to one thread; when it is done without an error, the child waits for the next shard."""
+    key = (job.settings.sha256(), job.model_sha256, job.limits, tuple(job.software.items()))
+    with _idle_lock:
+        place = next((place for place, (known, _) in enumerate(_idle) if known == key), -1)
+        known, keeper = _idle.pop(place) if _idle else (None, None)
+    if keeper is None or known != key:
+        if keeper is not None:
+            keeper.close()
+        keeper = Keeper(job.settings, job.model_path, job.model_sha256, job.limits, job.software)
+    try:
+        yield keeper
+    except BaseException:
+        keeper.close()
+        raise
+    with _idle_lock:
+        _idle.append((key, keeper))
 
 
 def close_keepers() -> None:
-    """End the children of this process."""
-    while _keepers:
-        _keepers.popitem()[1].close()
+    """End the children of this process that do not clean at the moment."""
+    with _idle_lock:
+        idle = _idle.copy()
+        _idle.clear()
+    for _, keeper in idle:
+        keeper.close()
 
 
 def clean_in_worker(job: Job, parent: int, planned: Planned) -> ShardOutcome:
@@ -94,7 +116,9 @@ def _end_with(parent: int) -> None:
     Thread(target=_watch, daemon=True).start()
 
 
-def clean_shard(job: Job, planned: Planned, watch: Callable[[int], None] = lambda _: None) -> ShardOutcome:
+def clean_shard(
+    job: Job, planned: Planned, watch: Callable[[int], None] = lambda _: None, still_wanted: Callable[[], None] = lambda: None
+) -> ShardOutcome:
     """Clean a shard and write its output, going on where an earlier attempt at it ended; one that is complete is left as it is.
 
     Parameters
@@ -103,6 +127,8 @@ def clean_shard(job: Job, planned: Planned, watch: Callable[[int], None] = lambd
         What to do.
     watch
         Called with the number of records of each batch that is done.
+    still_wanted
+        Called before anything is written; what it raises ends the work. What is done by then is kept for the next attempt.
 
     Raises
     ------
@@ -116,15 +142,16 @@ def clean_shard(job: Job, planned: Planned, watch: Callable[[int], None] = lambd
     if is_done(job.target, shard.number, source):
         marker = read_marker(job.target, shard.number) or {}
         totals.skipped.update(marker["skipped"])
-        _count(totals, read_lines(job.target, shard.number))
+        for known in read_lines(job.target, shard.number):
+            totals.add_line(known)
         return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
-    keeper = _keeper(job)
-    before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
     clock = _Clock()
-    with ShardOutput(job.target, shard.number, source) as output:
+    with borrowed_keeper(job) as keeper, ShardOutput(job.target, shard.number, source, _file_of(shard)) as output:
+        before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
         given = output.resume_from()
         for batch in _batches(islice(clock.read(_items(planned, job)), given, None)):
             results = iter(keeper.clean([_to_clean(item) for item, _ in batch if isinstance(item, Document | Oversized)]))
+            still_wanted()
             with clock.writing():
                 for item, stem in batch:
                     _take(output, job, item, stem, next(results) if isinstance(item, Document | Oversized) else None, totals)
@@ -134,20 +161,20 @@ def clean_shard(job: Job, planned: Planned, watch: Callable[[int], None] = lambd
                 totals.skipped[kind.removeprefix(SKIPPED)] += 1
             elif line is not None:
                 totals.add_line(line)
+        still_wanted()
         with clock.writing():
             output.finish()
-    totals.restarts = keeper.restarts - restarts
-    cpu = {stage: seconds - before.get(stage, 0.0) for stage, seconds in keeper.seconds.items()}
+        totals.restarts = keeper.restarts - restarts
+        cpu = {stage: seconds - before.get(stage, 0.0) for stage, seconds in keeper.seconds.items()}
     return _outcome(shard, clock.found, totals, cpu | clock.seconds)
 
 
-def _count(totals: Totals, lines: Iterable[Line]) -> None:
-    for line in lines:
-        totals.add_line(line)
-
-
 def _outcome(shard: Shard, found: int, totals: Totals, cpu: dict[str, float]) -> ShardOutcome:
-    return ShardOutcome(shard.number, None if shard.format == "files" else shard.uri, found, totals.content(), cpu)
+    return ShardOutcome(shard.number, _file_of(shard), found, totals.content(), cpu)
+
+
+def _file_of(shard: Shard) -> str | None:
+    return None if shard.format == "files" else shard.uri
 
 
 def source_of(shard: Shard) -> str:
@@ -200,9 +227,20 @@ def _items(planned: Planned, job: Job) -> Iterator[Found]:
         for entry, stem in zip(shard.entries, planned.stems, strict=True):
             yield _loose(entry, job.options.max_bytes), stem
         return
-    records = shard.given or reader_of(shard.format).read(shard.path, shard.uri, shard.start, shard.stop, job.options)
-    for number, item in enumerate(records):
+    for number, item in enumerate(shard.given if shard.format == "given" else _records(shard, job.options)):
         yield item, planned.stems[number] if planned.stems else f"{planned.below}/{_place(item, shard.first + number)}"
+
+
+def _records(shard: Shard, options: ReadOptions) -> Iterator[Item]:
+    """The records of a range. Of a file that could be read when the run was planned and cannot be now, the range is one failure."""
+    try:
+        yield from reader_of(shard.format).read(shard.path, shard.uri, shard.start, shard.stop, options)
+    except MissingLibraryError as error:
+        raise StoppedError(f"{error}, and run the same command again with --resume") from None
+    except (InputError, OSError) as error:
+        failed = container_failed(shard.uri, error)
+        place = Source(b"", uri=shard.uri, member="unread", offset=shard.start)
+        yield replace(failed, id=document_id(place), detail=f"from {shard.start} on: {failed.detail}", offset=shard.start)
 
 
 def _place(item: Item, number: int) -> str:
@@ -228,7 +266,7 @@ def _batches(items: Iterable[Found]) -> Iterator[list[Found]]:
     size = 0
     for item in items:
         batch.append(item)
-        size += len(item[0].source.raw) if isinstance(item[0], Document) else 0
+        size += weight(item[0])
         if len(batch) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -271,5 +309,5 @@ def _failure(source: Source, reason: str, detail: str) -> Failed:
 
 def _slow_name(source: Source) -> str:
     """What a slow document is called in the summary: its URI, and where in it it stands."""
-    place = source.member or ("" if source.offset is None else f"byte {source.offset}")
+    place = place_of(source.uri, source.member, source.offset)
     return f"{source.uri} {place}" if place else source.uri

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from newsfilter.dumps.documents import Item
+from newsfilter.dumps.failures import MissingLibraryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +43,14 @@ FORMATS = {"warc": "warc", "jsonl": "jsonl", "csv": "csv_rows", "parquet": "parq
 
 
 def reader_of(kind: str) -> Reader:
-    """Import the reader of a format, and no other: each brings a library of its own."""
-    return cast(Reader, import_module(f"newsfilter.dumps.readers.{FORMATS[kind]}"))
+    """Import the reader of a format, and no other: each brings a library of its own.
+
+    Raises
+    ------
+    MissingLibraryError
+        When that library is not there; names the extra to install.
+    """
+    try:
+        return cast(Reader, import_module(f"newsfilter.dumps.readers.{FORMATS[kind]}"))
+    except ImportError as error:
+        raise MissingLibraryError(f"a library for {kind} files is missing ({error}); pip install 'newsfilter[{kind}]'") from None

@@ -114,7 +114,8 @@ def columns_of(path: str, uri: str, options: ReadOptions) -> Columns:
                 rows += 1
                 for name, value in row.items():
                     kinds.setdefault(name, set()).update(_kind(value))
-            if rows and (rows >= HEAD_ROWS or line.place.offset >= HEAD_BYTES):
+            long = line.data is None and options.max_bytes >= HEAD_BYTES  # which is not read to its end, for a range each
+            if rows and (rows >= HEAD_ROWS or line.place.offset >= HEAD_BYTES or long):
                 break
             bad += isinstance(row, Failed)
             if not rows and (bad >= SEARCH_LINES or line.place.offset >= SEARCH_BYTES):
@@ -195,13 +196,19 @@ def _lines(stream: BinaryIO, uri: str, start: int, stop: int | None, limit: int,
     try:
         if start:  # the line in which the byte before stands is not this range's
             stream.seek(start - 1)
-            at += _pass_line(stream) - 1
+            at += _pass_line(stream, None if stop is None else stop - start + 1) - 1
         while stop is None or at < stop:
-            data, size = read_line(stream, limit)
+            data, size, whole = _begun_line(stream, limit)
             if not size:
                 return
             place = _place(uri, number, at, numbered=numbered)
+            if not whole and not numbered:
+                # Told first and passed later: who looks at the first lines only, or where the range ends in this line, need not read all of it.
+                yield _Line(place, None)
+            size += 0 if whole else _pass_line(stream, None if stop is None else stop - at - size)
             number, at = number + 1, at + size
+            if not whole and not numbered:
+                continue
             fault = _fault_behind(stream) if data is not None and not data.endswith(b"\n") else None
             yield _Line(place, data, cut=fault is not None)
             if fault is not None:
@@ -214,26 +221,19 @@ def _place(uri: str, number: int, at: int, *, numbered: bool) -> Place:
     return Place(uri, number, f"line {number + 1}") if numbered else Place(uri, at, f"byte {at}")
 
 
-def read_line(stream: BinaryIO, limit: int) -> tuple[bytes | None, int]:
-    r"""Read one line, and say how many bytes it took.
-
-    Returns
-    -------
-    bytes or None
-        The line with its end; None for one of more than `limit` bytes before its end (0: no limit), which is passed over and never held.
-    int
-        Its bytes, the end included; 0 behind the last line.
-    """
+def _begun_line(stream: BinaryIO, limit: int) -> tuple[bytes | None, int, bool]:
+    """One line with its end, None where it has more than `limit` bytes before that (0: no limit); the bytes read of it, and whether that is all of it."""
     most = limit + len(b"\r\n")
     data = stream.readline(most) if limit else stream.readline()
     if limit and len(data) == most and not data.endswith(b"\n"):
-        return None, most + _pass_line(stream)
-    return (None if limit and len(data.removesuffix(b"\n").removesuffix(b"\r")) > limit else data), len(data)
+        return None, most, False
+    return (None if limit and len(data.removesuffix(b"\n").removesuffix(b"\r")) > limit else data), len(data), True
 
 
-def _pass_line(stream: BinaryIO) -> int:
+def _pass_line(stream: BinaryIO, most: int | None = None) -> int:
+    """Go to the end of a line, or some way behind `most` bytes: where no line can begin in a range, its end need not be looked for."""
     size = 0
-    while piece := stream.readline(PASSED_BYTES):
+    while (most is None or size <= most) and (piece := stream.readline(PASSED_BYTES)):
         size += len(piece)
         if piece.endswith(b"\n"):
             break

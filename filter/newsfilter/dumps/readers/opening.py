@@ -1,6 +1,6 @@
 """Opening a file of a dump, here or on remote storage, and unpacking it as a stream.
 
-A file that cannot be opened is a `ReadError`, a library that is missing an `InputError`; storage that fails later is an `OSError`, remote or not.
+A file that cannot be opened is a `ReadError`, a library that is missing a `MissingLibraryError`; storage that fails later is an `OSError`, remote or not.
 """
 
 import errno
@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.failures import MissingLibraryError, ReadError
 from newsfilter.dumps.remote import is_url, storage
-from newsfilter.errors import InputError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -45,7 +44,7 @@ def open_binary(path: str) -> BinaryIO:
     ------
     ReadError
         ``missing`` or ``unreadable``, the latter also for a folder, pipe or device: nothing is waited for.
-    InputError
+    MissingLibraryError
         When a library for the URL's storage is missing; names the extra to install.
     """
     if is_url(path):
@@ -185,7 +184,7 @@ def unpacked(stream: BinaryIO, uri: str) -> BinaryIO:
 
     Raises
     ------
-    InputError
+    MissingLibraryError
         When the stream is zstd and its library is missing.
     """
     head = stream.read(4)
@@ -331,7 +330,7 @@ def unzstd(stream: BinaryIO, uri: str) -> Pieces:
 
     Raises
     ------
-    InputError
+    MissingLibraryError
         At once, when the zstandard library is missing.
     ReadError
         ``truncated-zstd`` or ``damaged-zstd``, after all whole blocks before the damage.
@@ -339,7 +338,7 @@ def unzstd(stream: BinaryIO, uri: str) -> Pieces:
     try:
         import zstandard  # noqa: PLC0415 - an extra
     except ImportError:
-        raise InputError(f"{uri}: a library for zstd is missing; pip install 'newsfilter[zstd]'") from None
+        raise MissingLibraryError(f"{uri}: a library for zstd is missing; pip install 'newsfilter[zstd]'") from None
 
     def pieces() -> Pieces:
         used, decompressor = 0, zstandard.ZstdDecompressor()

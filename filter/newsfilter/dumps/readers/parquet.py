@@ -6,13 +6,15 @@ from itertools import accumulate
 from typing import Any
 
 from newsfilter.dumps.documents import Document, Item
+from newsfilter.dumps.failures import MissingLibraryError
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import Columns, Kind, Place, choose, failed, read_row
 from newsfilter.dumps.readers.opening import open_binary
 from newsfilter.errors import InputError
 
 BATCH_BYTES = 16_000_000  # of rows that are decoded at once, by the sizes that the file states
-BATCH_ROWS = 256  # at most: a value that is stored once for many rows takes more than the file states
+BATCH_ROWS = 256  # at most
+REPEATED_BYTES = 160_000_000  # of a batch whose rows each repeat all that their group stores: a value may be stored once for many rows
 BUFFER_BYTES = 1 << 20  # read of a column at once; without, and with pre-buffering, Arrow takes whole columns of a row group into memory
 DETAIL_CHARACTERS = 120  # of what Arrow says of damage
 
@@ -64,7 +66,7 @@ def _opened(path: str, uri: str) -> Iterator[Any]:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
-        raise InputError(f"{uri}: the library for Parquet is missing; pip install 'newsfilter[parquet]'") from None
+        raise MissingLibraryError(f"{uri}: the library for Parquet is missing; pip install 'newsfilter[parquet]'") from None
     with open_binary(path) as stream:
         try:
             file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=BUFFER_BYTES, page_checksum_verification=True)
@@ -169,7 +171,9 @@ def _batches(file: Any, group: int) -> Iterator[Any]:
 
     about = file.metadata.row_group(group)
     missing = about.num_rows
-    size = max(1, min(BATCH_ROWS, BATCH_BYTES * about.num_rows // max(1, about.total_byte_size)))
+    # What each column takes is not asked: in damaged metadata, Arrow ends the process for that question.
+    held = max(1, about.total_byte_size)
+    size = max(1, min(BATCH_ROWS, BATCH_BYTES * about.num_rows // held, REPEATED_BYTES // held))
     try:
         for batch in file.iter_batches(batch_size=size, row_groups=[group], use_threads=False):
             missing -= batch.num_rows

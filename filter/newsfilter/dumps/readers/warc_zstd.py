@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.failures import MissingLibraryError, ReadError
 from newsfilter.dumps.readers.opening import Unpacked, unzstd
 from newsfilter.dumps.readers.warc_pumps import LOOK_BYTES, START, Fault, next_member
-from newsfilter.errors import InputError
 
 ZSTD = b"(\xb5/\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\*M\x18")  # frames that hold no data
@@ -27,7 +26,7 @@ class Zstd:
         try:
             import zstandard  # noqa: PLC0415 - an extra
         except ImportError:
-            raise InputError(f"{uri}: a library for zstd is missing; pip install 'newsfilter[zstd]'") from None
+            raise MissingLibraryError(f"{uri}: a library for zstd is missing; pip install 'newsfilter[zstd]'") from None
         self.fault: Fault | None = None
         self._stream, self._error = stream, zstandard.ZstdError
         self._count = self._begun = self._frame = (
