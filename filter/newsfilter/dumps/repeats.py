@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 from newsfilter.dumps.writing import stopped_by
 
-HELD = 250_000  # keys that are in memory at a time; with their texts 90 MB, see docs/decisions/0010-exact-repeats.md
+HELD = 250_000  # keys that are in memory at a time; with their texts 100 MB, see docs/decisions/0010-exact-repeats.md
 FILES = 128  # open at a time: systems allow 1,024
 KEY_BYTES = 32  # a key is a sha256
 _BUFFER = 1 << 16
