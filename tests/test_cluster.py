@@ -1,9 +1,9 @@
 """Runs on a real cluster: a scheduler and two workers, processes of their own, on loopback."""
 
 import os
-import pkgutil
 import signal
 import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +21,7 @@ from distributed import Client
 import newsfilter
 from newsfilter.document import software
 from newsfilter.dumps import cluster, worker
+from newsfilter.dumps.cluster_places import everywhere, same_everywhere
 from newsfilter.dumps.cluster_worker import Common, examine, libraries
 from newsfilter.dumps.keeper import Limits
 from newsfilter.dumps.outputs_rows import Target
@@ -122,7 +123,12 @@ def test_no_child_is_left_when_a_run_has_ended(run: Run, dask: Dask, tmp_path: P
             monkeypatch.setattr("newsfilter.dumps.cluster.close_keepers", close_keepers)
         assert run("clean", "crawl", "-o", name, "--scheduler", dask.address).status == 0
         with Client(dask.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-            assert all(bool(idle) == left for idle in client.run(pkgutil.resolve_name, "newsfilter.dumps.worker:_idle.__len__").values())
+            assert [children > 0 for children in client.run(_children).values()] == [left, left]
+
+
+def _children() -> int:
+    """How many children a worker keeps."""
+    return len(worker._idle)
 
 
 @pytest.mark.slow
@@ -236,12 +242,18 @@ def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written
             assert not (tmp_path / "out").exists()
 
 
+def test_a_missing_library_is_named_with_the_extra(run: Run, dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    ran = run("clean", dump, "-o", "out", "--scheduler", "tcp://127.0.0.1:1")
+    assert (ran.status, "pip install 'newsfilter[cluster]'" in ran.err) == (2, True)
+
+
 def test_inputs_that_only_this_process_sees_are_refused() -> None:
     """Other URLs, and what was read from standard input, go to workers as they are."""
     listing = Listing((Entry("a", "here/a"), Entry("stdin", "-", raw=b"x"), Entry("b", "s3://crawl/b")), Counter())
-    assert [entry.path for entry in cluster.same_everywhere(listing).entries] == [str(Path.cwd() / "here/a"), "-", "s3://crawl/b"]
+    assert [entry.path for entry in same_everywhere(listing).entries] == [str(Path.cwd() / "here/a"), "-", "s3://crawl/b"]
     with pytest.raises(InputError, match="no worker sees it"):
-        cluster.everywhere("memory://out")
+        everywhere("memory://out")
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,11 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("dump", "dumps"):
         (tmp_path / "fixtures" / name).symlink_to(PROJECT / "fixtures" / name)
     (tmp_path / "newsfilter.toml").touch()  # so that no settings file above it counts
-    command = tmp_path / "bin/newsfilter"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m newsfilter "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for name in ("newsfilter", "dask"):
+        command = tmp_path / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {name} "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
     return tmp_path
 
 
@@ -72,11 +73,11 @@ def test_commands_run(fence: Fence, status: int, checkout: Path) -> None:
     """A command that is marked runnable ends as its mark says, and prints the lines that are shown below it."""
     assert fence.language in ("console", "sh")
     paths = {"PATH": f"{checkout / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(SOURCE.parent)}
-    script: list[str] = []
+    script = ["trap 'kill $(jobs -p) 2> /dev/null || true' EXIT"]  # what a page leaves running, such as a cluster, ends with it
     shown: list[str] = []
     for line in fence.text.splitlines():
         (script if line.startswith("$ ") else shown).append(line.removeprefix("$ "))
-    assert script
+    assert len(script) > 1
     assert not any(line.startswith("make") for line in script)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(script)],

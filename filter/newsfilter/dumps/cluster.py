@@ -1,6 +1,5 @@
 """Shards over a cluster: a thin layer over `clean_shard`, on joblib's Dask backend."""
 
-import hashlib
 import json
 import logging
 import pkgutil
@@ -8,20 +7,16 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import newsfilter
-from newsfilter.dumps.cluster_worker import Common, clean_on_worker, examine, libraries
-from newsfilter.dumps.outputs_store import Store
+from newsfilter.dumps.cluster_worker import Common, clean_on_worker, examine
 from newsfilter.dumps.pool import AHEAD, Feed
-from newsfilter.dumps.remote import is_url
-from newsfilter.dumps.runfile import NAME as RUN_FILE
-from newsfilter.dumps.sources import STDIN, Entry, Listing
 from newsfilter.dumps.worker import Job, ShardOutcome, close_keepers
 from newsfilter.dumps.writing import StoppedError
 from newsfilter.errors import InputError
@@ -30,6 +25,8 @@ CONNECT_SECONDS = 10.0  # for the scheduler to answer
 WORKERS_SECONDS = 600.0  # for a first worker, and for another when all are gone: what a batch system may need to start one
 LOOK_SECONDS = 1.0  # between two looks at the cluster
 NAMED = 5  # unfit workers in a message
+
+_GONE = "the scheduler is gone; start it and its workers anew, then run the same command again with --resume"
 
 Say = Callable[[str], None]
 
@@ -64,6 +61,10 @@ def connected(address: str | None, say: Say) -> Iterator[Cluster | None]:
         return
     if address.endswith(".json"):
         address = _address_in(Path(address))
+    try:
+        import distributed  # noqa: F401, PLC0415 - an extra; before `_hushed`, because it sets what its loggers say
+    except ImportError as error:
+        raise InputError(f"a library for clusters is missing ({error}); pip install 'newsfilter[cluster]'") from None
     with _hushed():
         client = _client(address)
         try:
@@ -98,10 +99,8 @@ def _address_in(path: Path) -> str:
 
 
 def _client(address: str) -> Any:
-    try:
-        from distributed import Client  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(f"a library for clusters is missing ({error}); pip install 'newsfilter[cluster]'") from None
+    from distributed import Client  # noqa: PLC0415 - see above
+
     answers: queue.Queue[Any] = queue.Queue()
 
     def _connect() -> None:
@@ -127,7 +126,7 @@ def _client(address: str) -> Any:
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Keep what Dask logs about lost connections, with tracebacks, off the terminal: all that it means for a run is said in its own words."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm")]
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core", "tornado")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
@@ -149,48 +148,6 @@ def _await_workers(client: Any, address: str, say: Say) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def same_everywhere(listing: Listing) -> Listing:
-    """Return a listing whose paths mean the same on all machines, if they share storage; URIs stay as they are.
-
-    Raises
-    ------
-    InputError
-        When an input is in the memory of this process alone.
-    """
-    return Listing(tuple(replace(entry, path=_absolute(entry.path)) for entry in listing.entries), listing.skipped)
-
-
-def _absolute(path: str) -> str:
-    if path == STDIN:
-        return path
-    if not is_url(path):
-        return str(Path(path).absolute())
-    if path.lower().startswith("memory://"):
-        raise InputError(f"{path}: in the memory of this process, where no worker sees it; give a path or URL that all machines share")
-    return path
-
-
-def everywhere(place: str) -> str:
-    """Return the name of OUT, or of a model, for all machines.
-
-    Raises
-    ------
-    InputError
-        As `same_everywhere` does.
-    """
-    return _absolute(place.removeprefix("file://"))
-
-
-def common(store: Store, entries: Sequence[Entry]) -> Common:
-    """Return what all workers must find as this process does."""
-    digest = hashlib.sha256(store.read(RUN_FILE) or b"").hexdigest()
-    samples: dict[int, Entry] = {}
-    for entry in entries:
-        if entry.fault is None and entry.raw is None:
-            samples.setdefault(entry.place, entry)
-    return Common(digest, tuple(samples.values()), libraries())
-
-
 def check_workers(cluster: Cluster, job: Job, shared: Common) -> None:
     """Ask all workers whether they have what the run needs, before they get any of it. Later ones are asked with their first shard.
 
@@ -199,10 +156,10 @@ def check_workers(cluster: Cluster, job: Job, shared: Common) -> None:
     StoppedError
         Names the workers that have not, and why.
     """
-    versions = cluster.client.run(pkgutil.resolve_name, "newsfilter:__version__", on_error="return")
+    versions = _ask(cluster, pkgutil.resolve_name, "newsfilter:__version__")
     unfit = [f"worker {address}: {why}" for address, there in versions.items() if (why := _other_version(there))]
     if not unfit:
-        found = cluster.client.run(examine, job, shared, on_error="return")
+        found = _ask(cluster, examine, job, shared)
         unfit = [
             str(fault) if isinstance(fault, StoppedError) else f"worker {address}: {type(fault).__name__}: {fault}"
             for address, fault in found.items()
@@ -211,6 +168,14 @@ def check_workers(cluster: Cluster, job: Job, shared: Common) -> None:
     if unfit:
         more = f"; and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
         raise StoppedError(f"not all workers can do this run: {'; '.join(unfit[:NAMED])}{more}")
+
+
+def _ask(cluster: Cluster, question: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Call a function in every worker, and return by its address what it returned or raised."""
+    try:
+        return dict(cluster.client.run(question, *arguments, on_error="return"))
+    except OSError as error:
+        raise StoppedError(f"{cluster.address}: {_GONE} ({error})") from None
 
 
 def _other_version(there: Any) -> str | None:
@@ -246,7 +211,9 @@ def on_cluster(cluster: Cluster, job: Job, shared: Common, feed: Feed, jobs: int
     check_workers(cluster, job, shared)
     threads = sum(cluster.client.ncores().values())
     backend = WatchedBackend(cluster.client, jobs or threads)
-    parallel = Parallel(n_jobs=-1, backend=backend, return_as="generator_unordered", pre_dispatch=jobs or AHEAD * threads, batch_size=1)
+    parallel = Parallel(
+        n_jobs=-1, backend=backend, return_as="generator_unordered", pre_dispatch=jobs or max(AHEAD * threads, 1), batch_size=1
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph")  # a stream's documents travel with their shard
         with _watched(cluster, backend.fail):
@@ -271,7 +238,7 @@ def _watched(cluster: Cluster, fail: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join()
+        thread.join(CONNECT_SECONDS)  # a scheduler that is stopped would keep it waiting
 
 
 def _watch(cluster: Cluster, fail: Callable[[str], None], done: threading.Event) -> None:
@@ -282,7 +249,7 @@ def _watch(cluster: Cluster, fail: Callable[[str], None], done: threading.Event)
         except Exception:  # noqa: BLE001 - whatever keeps the scheduler from answering
             workers = None
         if workers is None:
-            fail(f"{cluster.address}: the scheduler is gone; start it and its workers anew, then run the same command again with --resume")
+            fail(f"{cluster.address}: {_GONE}")
             return
         if workers:
             alone = None

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from newsfilter.classifier import Model
 from newsfilter.document import software
-from newsfilter.dumps.cluster import Cluster, common, connected, everywhere, on_cluster, same_everywhere
+from newsfilter.dumps.cluster import Cluster, connected, on_cluster
+from newsfilter.dumps.cluster_places import common, everywhere, same_everywhere
 from newsfilter.dumps.duplicates import NAME as DUPLICATES
 from newsfilter.dumps.duplicates import Found, look_back
 from newsfilter.dumps.earlier import earlier_run
