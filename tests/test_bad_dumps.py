@@ -316,6 +316,8 @@ class Failing(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     store: ClassVar[dict[str, Any]] = {}
     pseudo_dirs: ClassVar[list[str]] = [""]
     good = 10**9
+    puts: ClassVar[list[str]] = []
+    room = 10**9  # files that can be put there
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -323,10 +325,16 @@ class Failing(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         file = super()._open(path, mode, **options)
-        if mode == "rb" and ".jsonl" not in path:
+        if mode == "rb" and path.rpartition("/")[2] in CONTAINERS:
             data = file.getvalue()
             return _Broken(data, self.good)
         return file
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        self.puts.append(rpath)
+        if len(self.puts) > self.room:
+            raise PermissionError("the bucket takes no more")
+        super().put_file(lpath, rpath, **options)
 
 
 class _Broken(io.BytesIO):
@@ -344,13 +352,15 @@ class _Broken(io.BytesIO):
 @pytest.fixture
 def failing() -> Iterator[None]:
     fsspec.register_implementation("failing", Failing, clobber=True)
+    Failing.puts.clear()
     yield
     Failing.store.clear()
+    Failing.pseudo_dirs[:] = [""]
     _registry.pop("failing", None)
 
 
 @pytest.mark.usefixtures("failing")
-@pytest.mark.parametrize("name", [name for name in CONTAINERS if "jsonl" not in name])
+@pytest.mark.parametrize("name", CONTAINERS)
 def test_storage_that_fails_in_the_middle_costs_what_was_not_read(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
@@ -359,9 +369,7 @@ def test_storage_that_fails_in_the_middle_costs_what_was_not_read(
     pages = {str(k): page(k) for k in range(60)}
     system = fsspec.filesystem("failing")
     data = CONTAINERS[name](pages)
-    system.pipe("/crawl/a.jsonl", jsonl(TEXTS[:1]))
-    system.pipe(f"/crawl/{name}", data)
-    system.pipe("/crawl/z.jsonl", jsonl(TEXTS[:1]))
+    system.pipe({"/crawl/0.html": page(1).encode(), f"/crawl/{name}": data, "/crawl/zz.html": page(2).encode()})
     for good in (0, len(data) // 2):
         monkeypatch.setattr(Failing, "good", good)
         ran = run("clean", "failing://crawl", "-o", f"out{good}", "--jobs", "1", "--to", "jsonl")
@@ -369,8 +377,39 @@ def test_storage_that_fails_in_the_middle_costs_what_was_not_read(
         failed = [line for line in lines if line["status"] == "failed"]
         assert (ran.status, {line["uri"] for line in failed}, "Traceback" in ran.err) == (1, {name}, False)
         assert "the storage does not answer" in ran.err
-        assert (lines[0]["uri"], lines[-1]["uri"]) == ("a.jsonl", "z.jsonl")
+        assert (lines[0]["uri"], lines[-1]["uri"]) == ("0.html", "zz.html")
         assert len(lines) - len(failed) < 62
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("room", [0, 1, 3, 9, 14])
+def test_storage_that_takes_no_more_stops_the_run_which_goes_on_later(
+    run: Run, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, room: int
+) -> None:
+    """From the first file on, between articles and records, before a marker: nothing is half there, and nothing is done twice."""
+    assert run("clean", many, "-o", "whole", "--to", kind, "--jobs", "1", "--max-failed", "1", "--quiet").status == 0
+    monkeypatch.setattr(Failing, "room", room)
+    ran = run("clean", many, "-o", "failing://out", "--to", kind, "--jobs", "1", "--quiet", "--max-failed", "1")
+    assert (ran.status, "the bucket takes no more" in ran.err, "Traceback" in ran.err) == (1, True, False)
+    monkeypatch.setattr(Failing, "room", 10**9)
+    again = run(
+        "clean",
+        many,
+        "-o",
+        "failing://out",
+        "--to",
+        kind,
+        "--jobs",
+        "1",
+        "--max-failed",
+        "1",
+        "--quiet",
+        "--resume" if room > 1 else "--overwrite",
+    )
+    assert (again.status, again.err) == (0, "")
+    for name, data in files(tmp_path / "whole").items():
+        assert name == "ledger.jsonl" or Failing.store[f"/out/{name}"].getvalue() == data
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

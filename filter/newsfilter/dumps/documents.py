@@ -48,9 +48,9 @@ Item = Document | Oversized | Failed | Passed
 
 
 def weight(item: Item) -> int:
-    """Return about how many bytes a record holds, with all its columns: a small text may stand beside a large page."""
+    """Return about how many bytes of memory a record holds, with all its columns: a small text may stand beside a large page."""
     if not isinstance(item, Document):
         return 0
-    line = getattr(item.columns, "line", None)  # of JSONL; Parquet's rows share a batch, which is bounded
-    cells = item.columns.values() if isinstance(item.columns, dict) and line is None else ()
-    return len(item.source.raw) + len(line or "") + sum(len(cell) for cell in cells)
+    line = getattr(item.columns, "line", "")  # of JSONL, held beside the values in it; Parquet's rows share a batch, which is bounded
+    cells = item.columns.values() if isinstance(item.columns, dict) and not line else ()
+    return len(item.source.raw) + 2 * len(line) + sum(len(cell) for cell in cells)

@@ -32,7 +32,7 @@ SUFFIXES = {
 
 SMALLEST, PARTS = 16, 64  # loose files of a shard at least; shards that a small dump is cut into, so that many workers have some
 SMALLEST_BYTES = 4_000_000  # of a container's range at least, for the same reason
-GIVEN_BYTES = 16_000_000  # bytes, columns counted, that a shard of a stream carries to its worker at most
+GIVEN_BYTES = 8_000_000  # bytes in memory that a shard of a stream carries to its worker at most
 TABLES = frozenset({"jsonl", "csv", "parquet"})
 _ARCHIVES = frozenset({"zip", "tar"})  # whose documents have names
 _STREAMED = frozenset({"csv"}) | _ARCHIVES
