@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,10 @@ import pytest
 
 import newsfilter
 from newsfilter.cli import main
+from newsfilter.cli_check import Order
+from newsfilter.dumps.keeper import Keeper
 from newsfilter.dumps.worker import close_keepers
+from newsfilter.gate.judging import Clean
 
 ROOT = Path(newsfilter.__file__).parent.parent
 PARAGRAPH = (
@@ -96,12 +100,31 @@ def command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
 def _child_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own."""
     monkeypatch.setattr("newsfilter.dumps.run.close_keepers", lambda: None)
+    monkeypatch.setattr("newsfilter.cli_check.judge", _shared_judge)
+
+
+_judges: dict[tuple[str, str], Keeper] = {}  # at most one: what the last check in this process judged with
+
+
+@contextmanager
+def _shared_judge(order: Order) -> Iterator[Clean]:
+    key = (order.settings.sha256(), order.digest)
+    if key not in _judges:
+        _end_judges()
+        _judges[key] = Keeper(order.settings, order.model, order.digest)
+    yield _judges[key].clean
+
+
+def _end_judges() -> None:
+    while _judges:
+        _judges.popitem()[1].close()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _last_child_is_ended() -> Iterator[None]:
     yield
     close_keepers()
+    _end_judges()
 
 
 @pytest.fixture

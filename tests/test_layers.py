@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("gate",),
     ("integrations",),
-    ("options", "terminal", "cli", "__main__", "__init__"),
+    ("options", "options_check", "terminal", "cli", "cli_check", "__main__", "__init__"),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 VOCABULARY = {"records": set[str](), "errors": set[str](), "settings": {"errors", "records"}}

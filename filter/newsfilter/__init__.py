@@ -10,6 +10,14 @@
 'Üç yılda tamamlanan köprü bugün törenle trafiğe açıldı, ilk gün on bin araç geçti.'
 """
 
+import os
+import sys
+
+# `python -m newsfilter` puts the working folder in front of all other places for modules, and there may stand what is to be checked, a numpy.py
+# among it. (While Python looks for what -m names, argv begins with "-m".) What Python itself imports before this, only `python -P -m` keeps safe.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and not os.path.samefile(sys.path[0] or ".", f"{__path__[0]}/.."):  # noqa: PTH121 - pathlib would be looked for there
+    del sys.path[0]
+
 from typing import TYPE_CHECKING, Any
 
 from newsfilter.errors import InputError, ModelError, NewsfilterError, OutputError, RecordError, SettingsError

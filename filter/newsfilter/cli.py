@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from newsfilter.cli_check import check
 from newsfilter.errors import InputError, ModelError, NewsfilterError
 from newsfilter.options import UsageError, parse, parser, settings_of, version_text
 from newsfilter.terminal import Progress, complain, explanation, shortened, visible, wants_colour
@@ -84,6 +85,7 @@ def _command(arguments: list[str]) -> int:
         "train": _train,
         "evaluate": _evaluate,
         "sample": _sample,
+        "check": check,
     }
     return commands[known.command](known)
 

@@ -98,6 +98,34 @@ def decode(raw: bytes | str, *, charset: str | None = None) -> Decoding:
     return _detected(raw, declared)
 
 
+def codec_of(text: str, raw: bytes, used: str) -> str | None:
+    """Return the Python codec that gives a decoded document's bytes back, each of them; None where there is none, as for a document with damage.
+
+    Parameters
+    ----------
+    text
+        The decoded document.
+    raw
+        What it was decoded from, without its byte order mark.
+    used
+        The charset that `decode` used, as `Decoding` has it.
+    """
+    encoding = webencodings.lookup(used)
+    names = (used,) if encoding is None else (encoding.codec_info.name, _WIDER.get(encoding.name, encoding.codec_info.name))
+    for codec in dict.fromkeys(names):
+        try:
+            if text.encode(codec) == raw:
+                return codec
+        except UnicodeEncodeError:
+            continue
+    return None
+
+
+def bom_of(raw: bytes) -> bytes:
+    """Return the byte order mark that a document begins with; b"" for none."""
+    return next((bom for bom, _ in _BOMS if raw.startswith(bom)), b"")
+
+
 def _finish(raw: bytes, declared: str | None, name: str, how: str) -> Decoding:
     text = clean_surrogates(raw.decode(name, "replace"))
     return Decoding(text, declared, name, how, text.count("\ufffd"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from newsfilter.errors import SettingsError
+from newsfilter.options_check import add_check
 from newsfilter.settings import Settings, find_settings, read_settings, with_values
 
 SEED = 1
@@ -16,6 +17,7 @@ MANY = {
     "merge": "outs",
     "train": "labels",
     "evaluate": "labels",
+    "check": "files",
 }  # commands that take any number of arguments, and what these are called
 EXIT_HELP = "exit status: 0 all documents accounted for and no more than --max-failed failed; 1 more failed, or the run stopped; 2 wrong usage; 130 interrupted"
 
@@ -77,7 +79,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explain.add_argument("--json", action="store_true", help="print the record and the body as JSON")
     for command in (clean, explain):
         _add_settings(command)
-    return top, {"clean": clean, "explain": explain, **_add_accounting(commands), **_add_training(commands)}
+    return top, {
+        "clean": clean,
+        "explain": explain,
+        **_add_accounting(commands),
+        **_add_training(commands),
+        "check": add_check(commands, _whole),
+    }
 
 
 def _add_training(commands: "argparse._SubParsersAction[Parser]") -> dict[str, Parser]:

@@ -136,13 +136,18 @@ def with_values(settings: Settings, values: Mapping[str, Any], where: str) -> Se
 
 
 def read_settings(path: Path) -> Settings:
-    """Read ``newsfilter.toml``, or the table ``[tool.newsfilter]`` of a ``pyproject.toml``.
+    """Read ``newsfilter.toml``, or the table ``[tool.newsfilter]`` of a ``pyproject.toml``; its table ``check`` is left to `check`.
 
     Raises
     ------
     SettingsError
         When the file cannot be read, is no TOML, or holds an unknown key or a wrong value.
     """
+    return with_values(Settings(), {key: value for key, value in read_table(path).items() if key != "check"}, str(path))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read all that a settings file says of newsfilter, unchecked. Raises as `read_settings` does, but for keys and values."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -154,7 +159,9 @@ def read_settings(path: Path) -> Settings:
         data = data.get("newsfilter", {}) if isinstance(data, dict) else data
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: [tool.newsfilter] is no table but {data!r}; make it one")
-    return with_values(Settings(), data, str(path))
+    if not isinstance(data.get("check", {}), dict):
+        raise SettingsError(f"{path}: [check] is no table but {data['check']!r}; make it one")
+    return data
 
 
 def _own_table(data: dict[str, Any]) -> Any:

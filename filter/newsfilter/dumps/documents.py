@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from newsfilter.records import Source
@@ -14,6 +15,7 @@ class Document:
     source: Source
     columns: Mapping[str, Any] | None = None  # of a row of JSONL, CSV or Parquet: all of them, to be passed through unchanged
     field: str | None = None  # the column that held the text; None where there are no columns
+    where: str = dataclass_field(default="", compare=False)  # the row's place, for people: "line 3 to line 5", "byte 1024", "row 12"
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ def read_row(row: Mapping[str, Any], columns: Columns, place: Place) -> Item:
             offset=place.offset,
             id=identity,
         )
-        return Document(source, row, name)
+        return Document(source, row, name, place.where)
     return Passed(place.uri, NULL_TEXT)
 
 

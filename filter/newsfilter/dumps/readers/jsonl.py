@@ -50,7 +50,7 @@ class Row(dict[str, Any]):
         '{"id":1.10, "text":"b", "words": 1}'
         """
         line, rest = self.line, dict(added)
-        for name, start, end in reversed(self._spans()) if any(name in self for name in added) else ():
+        for name, start, end in reversed(self.spans()) if any(name in self for name in added) else ():
             if name in added:
                 line = line[:start] + json.dumps(added[name], ensure_ascii=False) + line[end:]
                 rest.pop(name, None)
@@ -58,8 +58,8 @@ class Row(dict[str, Any]):
             return line
         return line[:-1].rstrip(_SPACE) + (", " if self else "") + json.dumps(rest, ensure_ascii=False)[1:]
 
-    def _spans(self) -> list[tuple[str, int, int]]:
-        """Where the value of each key stands in the line, in order."""
+    def spans(self) -> list[tuple[str, int, int]]:
+        """Return where the value of each key stands in the line: name, start, end, in order; of a key that comes twice, the last one counts."""
         spans, decoder, line = [], json.JSONDecoder(), self.line
         at = _past_space(line, 1)
         while line[at] != "}":

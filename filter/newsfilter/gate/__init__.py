@@ -1,0 +1,1 @@
+"""The gate: `check` and `--fix`, for pre-commit, CI and pipelines."""
