@@ -16,18 +16,15 @@ def _in_main_thread() -> bool:
 
 @contextmanager
 def inherited_deafness() -> Iterator[None]:
-    """Let processes that are started inside ignore Ctrl-C, from before their first import: the terminal sends it to all, and only their parent answers.
+    """Keep Ctrl-C from processes that are started inside, from before their first import: the terminal sends it to all, and only their parent answers.
 
-    For these milliseconds the parent is deaf too.
+    They inherit that it is blocked. What comes for the parent meanwhile waits, and is not lost.
     """
-    if not _in_main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Interruption:
