@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import Ran, article, command, files, ledger, make_tree, run_file
 
+from newsfilter.dumps.interrupt import inherited_deafness
 from newsfilter.dumps.keeper import Keeper
 
 pytestmark = pytest.mark.usefixtures("workplace")  # a folder of the test's own, with no settings file above it
@@ -267,3 +268,12 @@ def test_a_lost_output_is_made_again_on_resuming(run: Run, many: Path, tmp_path:
     assert run("clean", many, "-o", "out", "--to", "jsonl", "--max-failed", "1", "--resume").status == 0
     assert files(tmp_path / "out") == whole
     assert (tmp_path / "out/articles/part-000000.jsonl").stat() == untouched
+
+
+def test_an_interrupt_while_processes_start_is_not_lost() -> None:
+    """Nobody answers it at that moment; it waits."""
+    inside = False
+    with pytest.raises(KeyboardInterrupt), inherited_deafness():  # noqa: PT012 - what comes before the end matters
+        os.kill(os.getpid(), signal.SIGINT)
+        inside = True
+    assert inside

@@ -20,11 +20,11 @@ def inherited_deafness() -> Iterator[None]:
 
     They inherit that it is blocked. What comes for the parent meanwhile waits, and is not lost.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Interruption:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker as mp_resource_tracker
 from typing import TypeVar
 
 from newsfilter.dumps.interrupt import inherited_deafness
@@ -89,8 +90,11 @@ def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int)
     """
     from joblib import Parallel, delayed  # noqa: PLC0415 - a run in one process does without
     from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - the same
+    from joblib.externals.loky.backend import resource_tracker  # noqa: PLC0415 - the same
     from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - the same
 
+    for tracker in (resource_tracker, mp_resource_tracker):  # started later, inside, they would let Ctrl-C through
+        tracker.ensure_running()
     deaths = 0
     while True:
         parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=AHEAD * jobs, batch_size=1)
