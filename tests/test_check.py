@@ -11,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from gate_support import CASINO, FOOTER, spammed
 from newsfilter.errors import SettingsError
 from newsfilter.gate.config import shipped_model
 from newsfilter.gate.labels import FOUND, WHOLE, Selection, is_selected
+from newsfilter.gate.pages import html_lines
 from newsfilter.gate.rendering import safe, safe_path
 from newsfilter.model_file import shipped_model_folder
-from newsfilter.records import LABELS
+from newsfilter.records import LABELS, Source
 from newsfilter.terminal import visible
 from newsfilter.verdict import REASONS
 
@@ -77,6 +79,29 @@ def test_a_page_is_told_by_line_and_only_its_spam_is_found(run: Run, tmp_path: P
     ran = run("check", "a.html")
     assert re.fullmatch(r"a\.html:7:1: spam-adult \d\.\d\d .*\n", ran.out)
     assert "comment" in run("check", "a.html", "--select", "spam,comment").out
+
+
+def lines_of(page_text: str, *findings: tuple[str, str]) -> list[int]:
+    return html_lines(Source(page_text), findings)
+
+
+def test_the_line_of_a_page_is_that_of_the_words_in_their_element() -> None:
+    """Not of the same words elsewhere. Where they are not to be found, it is the element's line; and 1 for what leads nowhere."""
+    text = "<html>\n<body><p>x escort</p><div\n class=x\n>one\ntwo<br>\n\nx   escort <!-- a\nb --> <b>x\ny</b>\nfour<br>x\nescort\n<p>six</p>\nseven a<i>b</i></div>"
+    div = "/html/body/div"
+    assert lines_of(text, (div, "two"), (div, "x escort now"), (div, "x y"), (div, "four")) == [5, 4, 8, 10]
+    assert lines_of(text, (div, "x escort"), (div, "x escort"), (div, "six"), (div, "seven")) == [7, 10, 12, 13]
+    assert lines_of(text, (div, "ab"), (div, "gone"), (f"{div}/p", "six"), ("/html/body/p", "x escort")) == [13, 4, 12, 2]
+    assert lines_of(text, ("/html/body/p[2]", "six"), ("/html/main", "six"), ("", "six"), ("/body", "six")) == [1, 1, 1, 1]
+    assert lines_of("", ("/html", "a")) == [1]
+    assert lines_of("<html><body>\n<o:p>a</o:p>\n<o:p>b</o:p>", ("/html/body/*[name()='o:p'][2]", "b")) == [3]
+
+
+def test_many_findings_in_one_element_take_no_longer_than_their_text() -> None:
+    text = "<html><body><div>" + "".join(f"\nbet {number} x<br><br>" for number in range(20_000)) + "</div></body></html>"
+    before = time.process_time()
+    assert lines_of(text, *(("/html/body/div", f"bet {number} x") for number in range(5_000)))[:3] == [2, 3, 4]
+    assert time.process_time() - before < 5
 
 
 def test_labels_are_chosen_by_prefix_and_the_longer_one_wins(run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Whatever is damaged in a container, the run ends, accounts for every record, and finds the same however it is cut into shards."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def cleaned(
     """What a run that cleans nothing finds: its counts, and its ledger without the names of shards."""
     options = ReadOptions(max_bytes=max_bytes, shard_bytes=size, shard_documents=documents)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("newsfilter.dumps.worker._keeper", lambda _: Teller())
+        patch.setattr("newsfilter.dumps.worker.borrowed_keeper", lambda _: nullcontext(Teller()))
         patch.setattr("newsfilter.dumps.plan.SMALLEST_BYTES", size)
         result = clean_dump(Order((str(folder),), str(out), Settings(max_bytes=max_bytes), options, to=to, overwrite=True))
     assert (result.stopped, result.imbalance, run_file(out)["status"]) == (None, None, "finished")

@@ -142,8 +142,8 @@ def _placed(unit: Unit, record: dict[str, Any], body: str, marks: tuple[Mark, ..
     if not inner or isinstance(unit.source, Oversized):
         return
     if record["source"]["media_type"] == "text/html":
-        lines = html_lines(unit.source, {mark.xpath for mark in inner if mark.xpath})
-        yield from (Finding(name, lines.get(mark.xpath or "", 1), 1, mark) for mark in inner)
+        lines = html_lines(unit.source, [(mark.xpath or "", mark.text) for mark in inner])
+        yield from (Finding(name, line, 1, mark) for line, mark in zip(lines, inner, strict=True))
         return
     text = restore(record, None if record["verdict"]["decision"] == "reject" else body)
     starts = line_starts(text)
