@@ -18,7 +18,7 @@ CASE_FILES = sorted((Path(__file__).parents[1] / "fixtures/cases").glob("*.json"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "settings"),
     ("decode", "extract", "walk", "segment", "dateline", "metadata"),
-    ("normal_form", "ngrams", "features", "cuts", "forest", "classifier", "model_file", "language", "evidence"),
+    ("normal_form", "ngrams", "features", "sequence", "cuts", "forest", "classifier", "model_file", "language", "evidence"),
     ("document", "trim", "verdict", "provenance", "repair", "damage", "rules"),
     ("dumps",),
     ("training",),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from newsfilter.features import shape_matrix
 from newsfilter.ngrams import text_rows, words_between
-from newsfilter.normal_form import INVISIBLE, PageCodes, build_tables, page_codes
+from newsfilter.normal_form import INVISIBLE, PageCodes, build_tables, join_pages, page_codes
 from newsfilter.records import Block, Page
 from newsfilter.segment import segment
 from newsfilter.training.generator import evaded
@@ -243,7 +243,7 @@ def test_any_text_and_blocks(texts: list[str]) -> None:
     if codes.positions is not None:
         assert len(codes.positions) == len(codes.kinds)
         assert (np.diff(codes.positions) > 0).all()
-    names, matrix = shape_matrix(page, codes)
+    names, matrix = shape_matrix(join_pages([page], TABLES))
     assert matrix.shape == (len(texts), len(names))
     assert np.isfinite(matrix).all()
 

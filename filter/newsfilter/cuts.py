@@ -62,13 +62,13 @@ def _sentence_ends(text: str) -> list[int]:
 def cut_at(text: str, places: Sequence[int]) -> list[Span]:
     """Cut a text at the given places; white space at the edges of the pieces belongs to none, empty pieces are left out."""
     result = []
-    borders = sorted(set(places))
-    for start, end in zip([0, *borders], [*borders, len(text)], strict=True):
-        piece = text[start:end]
-        core = piece.strip(SPACES)
+    start = 0
+    for end in sorted({*places, len(text)}):
+        core = text[start:end].strip(SPACES)
         if core:
-            offset = piece.index(core)
-            result.append((start + offset, start + offset + len(core)))
+            begin = text.index(core, start)
+            result.append((begin, begin + len(core)))
+        start = end
     return result
 
 
@@ -88,21 +88,20 @@ def block_pieces(page: Page, block: Block, codes: PageCodes, profile: Profile) -
 def page_pieces(page: Page, blocks: Sequence[Block], codes: PageCodes, profile: Profile) -> list[list[Piece]]:
     """Cut each of some blocks of a page, as `block_pieces` says."""
     found = [_spans(page, block) for block in blocks]
-    whole = np.array([span for spans in found for span in spans], np.int64).reshape(-1, 2)
-    may_hold_phrase = iter(_may_hold_phrase(codes, profile, _in_codes(codes, whole[:, 0]), _in_codes(codes, whole[:, 1])).tolist())
+    phrases = iter(_phrases(codes, profile, [span for spans in found for span in spans]))
     result = []
     for block, spans in zip(blocks, found, strict=True):
         pieces: list[Piece] = []
         for start, end in spans:
-            piece = Piece(start, end, phrase=False)
-            inner = _phrase(codes, profile, piece) if next(may_hold_phrase) else None
+            inner = next(phrases)
             if inner is None:
-                pieces.append(piece)
+                pieces.append(Piece(start, end, phrase=False))
                 continue
             cuts = cut_at(page.text[start:end], [inner[0] - start, inner[1] - start])
             pieces += [Piece(start + a, start + b, start + a >= inner[0] and start + b <= inner[1]) for a, b in cuts]
         if pieces:  # what was too much to be cut stays with the last piece
-            pieces[-1] = pieces[-1]._replace(end=block.start + len(page.text_of(block).rstrip(SPACES)))
+            last = pieces[-1]
+            pieces[-1] = Piece(last.start, block.start + len(page.text_of(block).rstrip(SPACES)), last.phrase)
         result.append(pieces)
     return result
 
@@ -117,28 +116,40 @@ def _spans(page: Page, block: Block) -> list[Span]:
     return [(block.start + start, block.start + end) for start, end in cut_at(text, places)[:MAX_PIECES]]
 
 
-def _may_hold_phrase(codes: PageCodes, profile: Profile, starts: Ints, ends: Ints) -> npt.NDArray[np.bool_]:
-    """Of each stretch, (n_stretches,): whether `_phrase` finds one in it for certain, or may because it is of a script without spaces."""
-    rises = profile.rises[ends] - profile.rises[starts] >= PHRASE_SUM
-    firsts, lasts = np.searchsorted(codes.word_starts, starts), np.searchsorted(codes.word_starts, ends)
-    spaceless = rises & (lasts - firsts < MIN_WORDS)
-    asked = np.flatnonzero(rises & ~spaceless)
-    if len(asked):
-        sizes = lasts[asked] - firsts[asked] + 1  # the words' beginnings, and the end
-        begins = np.cumsum(sizes) - sizes
-        owner = np.repeat(np.arange(len(asked)), sizes)
-        word = firsts[asked][owner] + np.arange(len(owner)) - begins[owner]
-        borders = np.append(codes.word_starts, 0)[word]
-        borders[begins + sizes - 1] = ends[asked]
-        # Each stretch lies below the one before it, so that the lowest sum so far is its own. Whole numbers: nothing is rounded.
-        sums = profile.sums[borders] - owner * (np.abs(profile.sums).max() * 2 + 1)
-        lowest = np.minimum.accumulate(sums)
-        largest = np.maximum.reduceat(sums - lowest, begins)
-        stop = _first_of_each(sums - lowest == largest[owner], owner)
-        begin = _first_of_each(sums == lowest[stop][owner], owner)
-        part = borders[stop] - borders[begin] <= WHOLE_SHARE * (ends[asked] - starts[asked])
-        spaceless[asked] = (largest >= PHRASE_SUM) & part
-    return spaceless
+def _phrases(codes: PageCodes, profile: Profile, spans: Sequence[Span]) -> list[Span | None]:
+    """Find in each stretch the run of words with the largest sum of margins, in page offsets; None when it is small, or the stretch as a whole."""
+    found: list[Span | None] = [None] * len(spans)
+    whole = np.array(spans, np.int64).reshape(-1, 2).T
+    starts, ends = _in_codes(codes, whole)
+    rising = np.flatnonzero(profile.rises[ends] - profile.rises[starts] >= PHRASE_SUM)
+    if not len(rising):
+        return found
+    starts, ends = starts[rising], ends[rising]
+    firsts, lasts = np.searchsorted(codes.word_starts, (starts, ends))
+    few = lasts - firsts < MIN_WORDS
+    for place in np.flatnonzero(few).tolist():
+        number = int(rising[place])
+        found[number] = _spaceless_phrase(codes, profile, int(starts[place]), int(ends[place]), spans[number][1])
+    asked = np.flatnonzero(~few)
+    if not len(asked):
+        return found
+    sizes = (lasts - firsts)[asked] + 1  # the words' beginnings, and the end
+    begins = np.cumsum(sizes) - sizes
+    owner = np.repeat(np.arange(len(asked)), sizes)
+    word = firsts[asked][owner] + np.arange(len(owner)) - begins[owner]
+    borders = np.append(codes.word_starts, 0)[word]
+    borders[begins + sizes - 1] = ends[asked]
+    # Each stretch lies below the one before it, so that the lowest sum so far is its own. Whole numbers: nothing is rounded.
+    sums = profile.sums[borders] - owner * (np.abs(profile.sums).max() * 2 + 1)
+    lowest = np.minimum.accumulate(sums)
+    largest = np.maximum.reduceat(sums - lowest, begins)
+    stop = _first_of_each(sums - lowest == largest[owner], owner)
+    begin = _first_of_each(sums == lowest[stop][owner], owner)
+    left, right = borders[begin], borders[stop]
+    held = np.flatnonzero((largest >= PHRASE_SUM) & (right - left <= WHOLE_SHARE * (ends - starts)[asked]))
+    for place, first, last in zip(rising[asked[held]].tolist(), left[held].tolist(), right[held].tolist(), strict=True):
+        found[place] = _on_page(codes, first, last, spans[place][1])
+    return found
 
 
 def _first_of_each(found: npt.NDArray[np.bool_], owner: Ints) -> Ints:
@@ -147,27 +158,22 @@ def _first_of_each(found: npt.NDArray[np.bool_], owner: Ints) -> Ints:
     return at[np.searchsorted(owner[at], np.arange(owner[-1] + 1))]
 
 
-def _phrase(codes: PageCodes, profile: Profile, piece: Piece) -> Span | None:
-    """Find the run of words with the largest sum of margins; None when it is small, or the piece as a whole."""
-    start, end = (piece.start, piece.end) if codes.positions is None else np.searchsorted(codes.positions, piece[:2]).tolist()
-    if profile.rises[end] - profile.rises[start] < PHRASE_SUM:
+def _spaceless_phrase(codes: PageCodes, profile: Profile, start: int, end: int, page_end: int) -> Span | None:
+    """Find the phrase of a stretch of a script without spaces, in which any character may begin a word."""
+    if end - start < 4 * MIN_WORDS or not (codes.kinds[start:end] == SPACELESS).any():
         return None
-    first, last = np.searchsorted(codes.word_starts, [start, end]).tolist()
-    borders = codes.word_starts[first:last]
-    if len(borders) < MIN_WORDS:  # a script without spaces: any character may begin a word
-        if end - start < 4 * MIN_WORDS or not (codes.kinds[start:end] == SPACELESS).any():
-            return None
-        borders = np.arange(start, end)
-    sums = profile.sums[np.append(borders, end)]
-    lowest = np.minimum.accumulate(sums)
-    stop = int((sums - lowest).argmax())
+    sums = profile.sums[start : end + 1]
+    stop = int((sums - np.minimum.accumulate(sums)).argmax())
     begin = int(sums[: stop + 1].argmin())
-    covered = int(borders[stop] if stop < len(borders) else end) - int(borders[begin])
-    if sums[stop] - sums[begin] < PHRASE_SUM or covered > WHOLE_SHARE * (end - start):
+    if sums[stop] - sums[begin] < PHRASE_SUM or stop - begin > WHOLE_SHARE * (end - start):
         return None
+    return _on_page(codes, start + begin, start + stop, page_end)
+
+
+def _on_page(codes: PageCodes, left: int, right: int, page_end: int) -> Span:
+    """Return a stretch in page offsets; `page_end` is where the page ends for one that goes up to what the normal form has last."""
     raw = codes.positions
-    left, right = int(borders[begin]), int(borders[stop] if stop < len(borders) else end)
-    return (left, right) if raw is None else (int(raw[left]), int(raw[right]) if right < len(raw) else piece.end)
+    return (left, right) if raw is None else (int(raw[left]), int(raw[right]) if right < len(raw) else page_end)
 
 
 def piece_matrix(page: Page, codes: PageCodes, profile: Profile, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> Floats:

@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from importlib import metadata as installed
 from typing import Any
@@ -55,6 +55,7 @@ class Cleaner:
         self.settings = settings or Settings()
         self.model = model or load_model()
         self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._made_by = _made_by(self.settings, self.model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -158,7 +159,7 @@ class Cleaner:
                 "edits": edit_rows(edits),
                 "damage": [{"start": fault.start, "end": fault.end, "code": fault.code} for fault in damage],
             }
-            record |= _made_by(self.settings, self.model)
+            record |= {key: dict(value) for key, value in self._made_by.items()}
         return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
     def _decide(self, page: Page, scored: Scored) -> list[Decision]:
@@ -318,8 +319,11 @@ def _record(
         "byline": about.byline,
         "published": about.published,
         "site": about.site,
-        "language": asdict(language),
-        "verdict": {"decision": verdict.decision, "reasons": [asdict(reason) for reason in verdict.reasons]},
+        "language": {"code": language.code, "probability": language.probability, "by": language.by},
+        "verdict": {
+            "decision": verdict.decision,
+            "reasons": [{"code": reason.code, "value": reason.value, "limit": reason.limit} for reason in verdict.reasons],
+        },
     }
 
 

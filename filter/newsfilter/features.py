@@ -4,8 +4,11 @@ Everything that is summed is summed in integers, so that no order of addition sh
 element. Text is read by hashed n-grams of words and characters, computed for a whole page at a time on an array of code points.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +31,7 @@ from newsfilter.normal_form import (
     UPPER,
     Floats,
     Ints,
-    PageCodes,
+    Joined,
     Tables,
     hashed,
     word_hashes,
@@ -57,9 +60,11 @@ def _tag_facts(tags: tuple[str, ...]) -> tuple[int, ...]:
     return (heading, *(tag in near for tag in _TAG_FLAGS), *(tag in tags for tag in _INSIDE))
 
 
-def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
+def shape_matrix(joined: Joined) -> tuple[list[str], Floats]:
     """Numbers of each block alone: its characters, its words, its place in the markup."""
-    n = len(page.blocks)
+    codes = joined.codes
+    n = len(codes.starts)
+    page_of = joined.page_of()
     size = np.maximum(codes.ends - codes.starts, 1)
     here = np.arange(len(codes.kinds))
     inside = (here >= codes.starts[codes.block_of]) & (here < codes.ends[codes.block_of]) if len(here) else np.zeros(0, np.bool_)
@@ -73,7 +78,7 @@ def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
     letters = np.maximum(counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[SPACELESS], 1)
     # A block of which the normal form leaves nothing has its neighbour's characters here; its counts are all zero.
     kinds = np.append(codes.kinds, SPACE)
-    first, last = kinds[codes.starts], kinds[np.maximum(codes.ends - 1, 0)]
+    first, last = kinds[codes.starts], kinds[np.maximum(codes.ends - 1, joined.characters[page_of])]
     before_last = kinds[np.maximum(codes.ends - 2, codes.starts)]
     ends_sentence = (last == STOP) | (((last == QUOTE) | (last == PUNCTUATION)) & (before_last == STOP))
     columns: dict[str, npt.ArrayLike] = {
@@ -102,214 +107,149 @@ def shape_matrix(page: Page, codes: PageCodes) -> tuple[list[str], Floats]:
         "evasion_rate": codes.evasions / size,
         "no_letters": counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[SPACELESS] == 0,
     }
-    if page.html:
-        paths: dict[tuple[str, ...], int] = {}
-        path_of = [paths.setdefault(block.tags, len(paths)) for block in page.blocks]
-        of_paths = np.array([_tag_facts(path) for path in paths], np.float64)
-        own = [(block.link_density, block.outward, block.hidden, block.kept_share, len(block.tags), block.run) for block in page.blocks]
-        facts = np.hstack([np.array(own, np.float64), of_paths[path_of]])
-    else:
-        facts = np.full((n, len(_MARKUP_COLUMNS)), -1.0)
+    facts = np.full((n, len(_MARKUP_COLUMNS)), -1.0)
+    for number, page in enumerate(joined.pages):
+        if page.html:
+            facts[joined.own(number)] = _markup_facts(page)
     columns |= {name: facts[:, number] for number, name in enumerate(_MARKUP_COLUMNS)}
-    columns["html"] = np.full(n, float(page.html))
+    columns["html"] = np.array([page.html for page in joined.pages], np.float64)[page_of]
     return list(columns), np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1).astype(np.float32)
 
 
-def place_matrix(page: Page, codes: PageCodes, words: Ints, tables: Tables) -> tuple[list[str], Floats]:
+def _markup_facts(page: Page) -> npt.NDArray[np.float64]:
+    paths: dict[tuple[str, ...], int] = {}
+    path_of = [paths.setdefault(block.tags, len(paths)) for block in page.blocks]
+    of_paths = np.array([_tag_facts(path) for path in paths], np.float64)
+    own = [(block.link_density, block.outward, block.hidden, block.kept_share, len(block.tags), block.run) for block in page.blocks]
+    return np.hstack([np.array(own, np.float64), of_paths[path_of]])
+
+
+_CONTAINERS = ("container_words", "container_links", "container_kept", "container_blocks")
+_PLACE_COLUMNS = (
+    "index", "index_share", "words_before", "from_end", "n_blocks", "log_page_words", "repeats", "title_share", "share_in_title",
+    "from_heading", "from_first_kept", "from_last_kept", *(f"{name}_{level}" for level in (1, 2, 3) for name in _CONTAINERS),
+)  # fmt: skip
+_REPEATS = _PLACE_COLUMNS.index("repeats")
+
+
+def place_matrix(joined: Joined, words: Ints, tables: Tables) -> tuple[list[str], Floats]:
     """Numbers of each block's place: in the page, in its container, beside the headline, among its own repetitions."""
-    n = len(page.blocks)
-    index = np.arange(n)
+    codes, page_of = joined.codes, joined.page_of()
+    n = len(words)
+    sizes, firsts = np.diff(joined.blocks)[page_of], joined.blocks[:-1][page_of]
+    index = np.arange(n) - firsts
     before = np.concatenate(([0], np.cumsum(words)))
-    total = max(int(before[-1]), 1)
-    columns: dict[str, npt.ArrayLike] = {
-        "index": index,
-        "index_share": index / max(n - 1, 1),
-        "words_before": before[:-1] / total,
-        "from_end": n - 1 - index,
-        "n_blocks": np.full(n, n),
-        "log_page_words": np.full(n, round(float(np.log2(total + 1)), 3)),
-    }
-    _, same_as, seen = np.unique(hashed(codes, codes.starts, codes.ends), return_inverse=True, return_counts=True)
-    columns["repeats"] = np.minimum(seen[same_as], 9)
-    title = np.unique(word_hashes(page.metadata.title or "", tables))
-    heading = None
-    if len(title):
-        in_title = np.isin(hashed(codes, codes.word_starts, codes.word_ends), title)
-        common = np.bincount(codes.word_blocks[in_title], minlength=n)[:n]
-        all_words = np.maximum(np.bincount(codes.word_blocks, minlength=n)[:n], 1)
-        columns["title_share"] = np.minimum(common / len(title), 1.0)
-        columns["share_in_title"] = common / all_words
-        whole = np.flatnonzero((common >= len(title)) & (common == all_words))
-        heading = int(whole[0]) if len(whole) else None
-    else:
-        columns |= dict.fromkeys(("title_share", "share_in_title"), np.full(n, -1.0))
+    totals = np.maximum(before[joined.blocks[1:]] - before[joined.blocks[:-1]], 1)
+    matrix = np.empty((n, len(_PLACE_COLUMNS)))
+    matrix[:, 0] = index
+    matrix[:, 1] = index / np.maximum(sizes - 1, 1)
+    matrix[:, 2] = (before[:-1] - before[firsts]) / totals[page_of]
+    matrix[:, 3] = sizes - 1 - index
+    matrix[:, 4] = sizes
+    matrix[:, 5] = np.array([round(float(np.log2(total + 1)), 3) for total in totals.tolist()])[page_of]
+    whole = hashed(codes, codes.starts, codes.ends).tolist()
+    for number, page in enumerate(joined.pages):
+        own = joined.own(number)
+        seen = Counter(whole[own])
+        matrix[own, _REPEATS] = [min(seen[value], 9) for value in whole[own]]
+        matrix[own, _REPEATS + 1 : _REPEATS + 3], heading = _title_shares(joined, number, tables)
+        matrix[own, _REPEATS + 3 :] = _page_places(page, words[own], int(totals[number]), heading)
+    return list(_PLACE_COLUMNS), matrix.astype(np.float32)
+
+
+def _title_shares(joined: Joined, number: int, tables: Tables) -> tuple[npt.NDArray[np.float64] | float, int | None]:
+    """Of a page's blocks, (n_blocks, 2): the share of the title's words in each, and of its words in the title; and which one is the title, if any."""
+    text = joined.pages[number].metadata.title
+    if not text or not len(title := np.unique(word_hashes(text, tables))):
+        return -1.0, None
+    codes = joined.part(number)
+    n = len(codes.starts)
+    in_title = np.isin(hashed(codes, codes.word_starts, codes.word_ends), title)
+    common = np.bincount(codes.word_blocks[in_title], minlength=n)[:n]
+    all_words = np.maximum(np.bincount(codes.word_blocks, minlength=n)[:n], 1)
+    whole = np.flatnonzero((common >= len(title)) & (common == all_words))
+    shares = np.stack([np.minimum(common / len(title), 1.0), common / all_words], axis=1)
+    return shares, int(whole[0]) if len(whole) else None
+
+
+def _page_places(page: Page, words: Ints, total: int, heading: int | None) -> npt.NDArray[np.float64]:
+    """Return the last columns of `place_matrix` for one page; `heading` is its title's block, where there is one."""
+    n = len(page.blocks)
+    found = np.full((n, 3 + 3 * len(_CONTAINERS)), -1.0)
+    found[:, :3] = -99
     if page.html:
         h1 = [number for number, block in enumerate(page.blocks) if "h1" in block.tags[-3:]]
         heading = h1[-1] if len(h1) == 1 else heading
+        index = np.arange(n)
         kept = np.array([block.kept_share >= 0.5 for block in page.blocks])
         kept_at = np.flatnonzero(kept & (words >= 8))
-        first, last = (int(kept_at[0]), int(kept_at[-1])) if len(kept_at) else (n, -1)
-        shares = np.array([(round(block.link_density * 1000), round(block.kept_share * 1000)) for block in page.blocks], np.int64)
-    else:
-        shares = np.zeros((n, 2), np.int64)
-        first, last = n, -1
-    columns["from_heading"] = np.clip(index - heading, -50, 200) if heading is not None else np.full(n, -99)
-    columns["from_first_kept"] = np.clip(index - first, -50, 200) if last >= 0 else np.full(n, -99)
-    columns["from_last_kept"] = np.clip(index - last, -200, 50) if last >= 0 else np.full(n, -99)
-    for level in (1, 2, 3):
-        columns |= _container(page, words, total, level, shares)
-    return list(columns), np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1).astype(np.float32)
+        if len(kept_at):
+            found[:, 1] = np.clip(index - int(kept_at[0]), -50, 200)
+            found[:, 2] = np.clip(index - int(kept_at[-1]), -200, 50)
+        found[:, 3:] = _containers(page, words, total)
+    if heading is not None:
+        found[:, 0] = np.clip(np.arange(n) - heading, -50, 200)
+    return found
 
 
-def _container(page: Page, words: Ints, total: int, level: int, shares: Ints) -> dict[str, npt.ArrayLike]:
-    """What stands in the element `level` steps above each block: how much, how linked, and how much of it trafilatura kept.
-
-    `shares`, (n_blocks, 2), says in thousandths how much of each block is linked and was kept.
-    """
-    names = [f"{name}_{level}" for name in ("container_words", "container_links", "container_kept", "container_blocks")]
-    if not page.html:
-        return dict.fromkeys(names, np.full(len(page.blocks), -1.0))
-    number: dict[str, int] = {}
-    group = np.array([number.setdefault((block.xpath or "").rsplit("/", level)[0], len(number)) for block in page.blocks], np.int64)
-
-    def summed(values: Ints) -> Ints:
+def _containers(page: Page, words: Ints, total: int) -> npt.NDArray[np.float64]:
+    """What stands in the elements one, two and three steps above each block: how much, how linked, and how much of it trafilatura kept, how many blocks."""
+    n = len(page.blocks)
+    linked = words * np.array([round(block.link_density * 1000) for block in page.blocks], np.int64)  # in thousandths
+    kept = words * np.array([round(block.kept_share * 1000) for block in page.blocks], np.int64)
+    columns: list[npt.NDArray[np.float64]] = []
+    paths = [block.xpath or "" for block in page.blocks]
+    group = np.arange(n)
+    for _ in range(3):
+        # One step up from a path that has none is itself. Each level asks only for the paths that the one below left apart.
+        number: dict[str, int] = {}
+        above = [number.setdefault(path[:cut] if (cut := path.rfind("/")) >= 0 else path, len(number)) for path in paths]
+        group, paths = np.array(above, np.int64)[group], list(number)
         # Sums of whole numbers, exact as floats too: no page has 2**53 words.
-        return np.bincount(group, weights=values).astype(np.int64)[group]
-
-    linked, kept = shares.T
-    in_container = summed(words)
-    mass = np.maximum(in_container, 1)
-    return dict(
-        zip(
-            names,
-            (
-                in_container / total,
-                summed(words * linked) / mass / 1000,
-                summed(words * kept) / mass / 1000,
-                np.minimum(summed(np.ones_like(words)), 999),
-            ),
-            strict=True,
-        )
-    )
+        in_container, links, keeps = (np.bincount(group, weights=values).astype(np.int64)[group] for values in (words, linked, kept))
+        mass = np.maximum(in_container, 1)
+        columns += [in_container / total, links / mass / 1000, keeps / mass / 1000, np.minimum(np.bincount(group), 999)[group]]
+    return np.stack(columns, axis=1)
 
 
-def neighbour_matrix(columns: dict[str, Floats]) -> tuple[list[str], Floats]:
-    """Shift the given columns by one and two blocks either way, and take mean and maximum over `WINDOW` blocks on each side."""
+def neighbour_matrix(columns: dict[str, Floats], blocks: Ints) -> tuple[list[str], Floats]:
+    """Shift the given columns by one and two blocks either way, and take mean and maximum over `WINDOW` blocks on each side.
+
+    `blocks`, (n_pages + 1,), says where each page's blocks begin: what lies beyond a page's edge is -9, whatever page it is of.
+    """
     matrix = np.stack(list(columns.values()), axis=1)
     n, width = matrix.shape
-    edge = np.full((WINDOW, width), -9, np.float32)
-    padded = np.vstack([edge, matrix, edge])
-    names = [f"{name}@{shift:+d}" for shift in (-2, -1, 1, 2) for name in columns]
-    parts = [padded[WINDOW + shift : WINDOW + shift + n] for shift in (-2, -1, 1, 2)]
-    running = np.vstack([np.zeros((1, width)), np.cumsum(matrix, axis=0, dtype=np.float64)])
+    page_of = np.repeat(np.arange(len(blocks) - 1), np.diff(blocks))
     here = np.arange(n)
-    for side, low, high in (("before", np.maximum(here - WINDOW, 0), here), ("after", here + 1, np.minimum(here + 1 + WINDOW, n))):
-        mean = (running[high] - running[np.minimum(low, n)]) / np.maximum(high - low, 1)[:, None]
-        start = 0 if side == "before" else WINDOW + 1
-        largest = padded[start : start + n]
-        for shift in range(start + 1, start + WINDOW):
-            largest = np.maximum(largest, padded[shift : shift + n])
+    at = here + WINDOW * (page_of + 1)
+    padded = np.full((n + WINDOW * len(blocks), width), -9, np.float32)
+    padded[at] = matrix
+    names = [f"{name}@{shift:+d}" for shift in (-2, -1, 1, 2) for name in columns]
+    parts = [padded[at + shift] for shift in (-2, -1, 1, 2)]
+    running = running_sums(matrix, blocks)
+    largest = padded[: len(padded) - WINDOW + 1]  # of `WINDOW` rows from each on
+    for shift in range(1, WINDOW):
+        largest = np.maximum(largest, padded[shift : len(padded) - WINDOW + 1 + shift])
+    first, end = blocks[:-1][page_of], blocks[1:][page_of]
+    for side, low, high, window in (
+        ("before", np.maximum(here - WINDOW, first), here, at - WINDOW),
+        ("after", here + 1, np.minimum(here + 1 + WINDOW, end), at + 1),
+    ):
+        mean = (running[high + page_of] - running[low + page_of]) / np.maximum(high - low, 1)[:, None]
         names += [f"{name}:{kind}_{side}" for kind in ("mean", "max") for name in columns]
-        parts += [np.round(mean, 2).astype(np.float32), largest]
+        parts += [np.round(mean, 2).astype(np.float32), largest[window]]
     return names, np.hstack(parts)
 
 
-SEQUENCE_LABELS = ("headline", "byline", "teaser", "navigation", "reaction", "comment", "notice")
-_REACHES = (3, 8, 20)  # blocks on each side over which the surroundings are averaged
-_GAP = 4  # blocks that may stand between two blocks of one stretch of body
+def running_sums(matrix: npt.NDArray[Any], blocks: Ints) -> npt.NDArray[np.float64]:
+    """Sum the rows of each page one after another, (n_blocks + n_pages, n_columns): that of a page's row `i` less and its page's number more.
 
-
-def sequence_matrix(
-    body: npt.NDArray[np.float64], text_scores: Floats, spam_scores: Floats, words: Ints, repeats: Floats
-) -> tuple[list[str], Floats]:
-    """Numbers of each block's surroundings, once the context trees have said how likely each block is body.
-
-    Parameters
-    ----------
-    body : (n_blocks,)
-        Log odds of body, from the context trees.
-    text_scores : (n_blocks, len(SEQUENCE_LABELS))
-        What the words alone say for each of `SEQUENCE_LABELS`.
-    spam_scores : (n_blocks,)
-        What they say for the likeliest kind of spam.
-    words, repeats : (n_blocks,)
-        Words of each block, and how often the page says it.
+    Begun anew for each page, so that what stands before in the batch changes no last bit.
     """
-    n = len(body)
-    here = np.arange(n)
-    scores = np.hstack([np.round(body, 3)[:, None], text_scores]).astype(np.float32)
-    likely = np.round(1 / (1 + np.exp(-scores.astype(np.float64))), 3)
-    names = [f"context_{name}" for name in ("body", *SEQUENCE_LABELS)]
-    parts = [scores]
-    padded = np.full((n + 4, 4), -9, np.float32)
-    near = [0, 3, 4, 6]
-    padded[2 : n + 2] = scores[:, near]
-    for shift in (-2, -1, 1, 2):
-        names += [f"{names[column]}@{shift:+d}" for column in near]
-        parts.append(padded[2 + shift : 2 + shift + n])
-    mass = np.maximum(words, 1)[:, None]
-    by_word = np.vstack([np.zeros((1, 5)), np.cumsum(np.hstack([likely[:, [0, 3, 6, 7]] * mass, mass]), axis=0)])
-    by_block = np.vstack([np.zeros((1, 7)), np.cumsum(np.hstack([likely[:, [0, 1, 2, 3, 5, 6]], repeats[:, None] > 1]), axis=0)])
-    for reach in _REACHES:
-        for side, low, high in (
-            ("before", np.maximum(here - reach, 0), here),
-            ("after", np.minimum(here + 1, n), np.minimum(here + 1 + reach, n)),
-        ):
-            summed = by_word[high] - by_word[low]
-            parts.append(np.round(summed[:, :4] / np.maximum(summed[:, 4:], 1), 3).astype(np.float32))
-            names += [f"words_{label}:{side}_{reach}" for label in ("body", "teaser", "comment", "notice")]
-            parts.append(np.round((by_block[high] - by_block[low]) / np.maximum(high - low, 1)[:, None], 3).astype(np.float32))
-            names += [
-                f"blocks_{name}:{side}_{reach}" for name in ("body", "headline", "byline", "teaser", "reaction", "comment", "repeated")
-            ]
-    stretch_names, stretches = _stretches(likely[:, 0] >= 0.5, words)
-    running = np.stack(
-        [np.maximum.accumulate(scores[:, 6]), np.maximum.accumulate(scores[:, 3]), np.maximum.accumulate(scores[::-1, 6])[::-1]], axis=1
-    )
-    # What the rest of the article speaks of: in a report on betting every paragraph does, and in no other.
-    weight = likely[:, 0] * words
-    others = np.maximum(weight.sum() - weight, 1)
-    spam = spam_scores.astype(np.float64)
-    topic = np.round((float((weight * spam).sum()) - weight * spam) / others, 2)
-    topics = np.stack([topic, np.round(spam - topic, 2), np.full(n, np.round(spam[likely[:, 0] >= 0.5].max(initial=-20), 2))], axis=1)
-    names += [
-        *stretch_names,
-        "comment_so_far",
-        "teaser_so_far",
-        "comment_to_come",
-        "spam_of_others",
-        "spam_over_others",
-        "most_spam_of_body",
-    ]
-    return names, np.hstack([*parts, stretches, running, topics.astype(np.float32)])
-
-
-def _stretches(is_body: npt.NDArray[np.bool_], words: Ints) -> tuple[list[str], Floats]:
-    """Where each block lies to the stretches of body: an article is one long one, comments and teasers lie outside it."""
-    n = len(is_body)
-    here, at = np.arange(n), np.flatnonzero(is_body)
-    found = np.zeros((n, 9), np.float32)
-    if len(at):
-        body_words = np.where(is_body, words, 0)
-        before = np.concatenate(([0], np.cumsum(body_words)))
-        total = max(int(before[-1]), 1)
-        breaks = np.flatnonzero(np.diff(at) > _GAP)
-        first, last = at[np.concatenate(([0], breaks + 1))], at[np.concatenate((breaks, [len(at) - 1]))]
-        mass = before[last + 1] - before[first]
-        largest = int(mass.argmax())
-        previous = np.clip(np.searchsorted(first, here, side="right") - 1, 0, len(first) - 1)
-        following = np.minimum(previous + 1, len(first) - 1)
-        to_previous = np.where(here <= last[previous], np.maximum(first[previous] - here, 0), here - last[previous])
-        to_following = np.abs(first[following] - here)
-        nearest = np.where(to_previous <= to_following, previous, following)
-        columns = (
-            np.minimum(np.minimum(to_previous, to_following), 99), np.round(mass[nearest] / total, 3),
-            np.round(mass[nearest] / max(int(mass[largest]), 1), 3), nearest - largest, np.clip(here - first[largest], -99, 400),
-            np.clip(here - last[largest], -400, 99), np.full(n, len(first)), np.full(n, np.round(np.log2(total), 3)), np.round(before[:-1] / total, 3),
-        )  # fmt: skip
-        found = np.stack(columns, axis=1).astype(np.float32)
-    names = "from_stretch stretch_share stretch_of_largest stretch_number from_largest_start from_largest_end stretches log_body_words body_before"
-    return names.split(), found
+    found = np.zeros((len(matrix) + len(blocks) - 1, matrix.shape[1]))
+    for page, (first, end) in enumerate(pairwise(blocks.tolist())):
+        np.cumsum(matrix[first:end], axis=0, dtype=np.float64, out=found[first + page + 1 : end + page + 1])
+    return found
 
 
 _TOP = 8  # blocks that a page begins with

@@ -60,7 +60,7 @@ def _profiles() -> _Profiles:
     found: list[tuple[list[int], list[float]]] = []  # of each language: rows, and how likely it makes them
 
     def keep(profile: Any, _index: int, _size: int) -> None:
-        grams = {gram: times for gram, times in profile.freq.items() if 1 <= len(gram) <= 3}
+        grams = {gram: times for gram, times in profile.freq.items() if 1 <= len(gram) <= 3 and gram != " "}
         rows = [row_of.setdefault(gram, len(row_of)) for gram in grams]
         found.append((rows, [1.0 * times / profile.n_words[len(gram) - 1] for gram, times in grams.items()]))
         languages.append(profile.name)
@@ -139,21 +139,20 @@ def _word_rows(word: str) -> list[int]:
 
 def _rows_of(profiles: _Profiles, word: str) -> list[int]:
     """Return the rows of a word's n-grams that have one; `word` begins with a blank. None end in a capital behind another one."""
-    rows = []
-    for end in range(2, len(word) + 1):
-        if word[end - 1].isupper() and word[end - 2].isupper():
-            continue
-        for size in (1, 2, 3) if end > 2 else (1, 2):
-            gram = word[end - size : end]
-            if gram != " " and gram in profiles.row_of:
-                rows.append(profiles.row_of[gram])
-    return rows
+    capitals = None if word.islower() else list(map(str.isupper, word))
+    grams = [word[1:2], word[:2]]
+    for end in range(3, len(word) + 1):
+        if capitals is None or not (capitals[end - 1] and capitals[end - 2]):
+            grams += (word[end - 1], word[end - 2 : end], word[end - 3 : end])
+    return [row for gram in grams if (row := profiles.row_of.get(gram)) is not None]
 
 
 def _weighed(profiles: _Profiles, rows: list[int]) -> npt.NDArray[np.float64]:
     """Return how likely each language is, (n_languages,): the mean over trials, each of which draws n-grams until one language is all but certain."""
     constants = profiles.detector
     draw = random.Random(SEED)  # noqa: S311 - what is drawn need not be secret, only the same every time
+    size = len(rows)
+    next_bits, bits = draw.getrandbits, size.bit_length()
     n_languages = len(profiles.languages)
     mean = np.zeros(n_languages)
     factors = np.empty((LOOKED_AT + 1, n_languages))  # what is known so far, and what each draw says
@@ -163,7 +162,11 @@ def _weighed(profiles: _Profiles, rows: list[int]) -> npt.NDArray[np.float64]:
         weight = (constants.ALPHA_DEFAULT + draw.gauss(0.0, 1.0) * constants.ALPHA_WIDTH) / constants.BASE_FREQ
         drawn, number = 0, 1
         while True:
-            np.add(profiles.likely.take([draw.choice(rows) for _ in range(number)], axis=0), weight, out=factors[1 : number + 1])
+            chosen: list[int] = []
+            while len(chosen) < number:  # `draw.choice(rows)`, `number` times, as Python writes it, without its three calls each
+                if (place := next_bits(bits)) < size:
+                    chosen.append(rows[place])
+            np.add(profiles.likely.take(chosen, axis=0), weight, out=factors[1 : number + 1])
             products = np.multiply.reduce(factors[: number + 1], axis=0)  # one after another: the last bits depend on it
             values = products.tolist()
             total = sum(values)

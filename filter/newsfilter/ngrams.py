@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from newsfilter.normal_form import LETTER, LOWER, SALTS, SPACELESS, Ints, PageCodes, hashed
+from newsfilter.normal_form import LETTER, LOWER, SALTS, SPACELESS, Ints, Joined, PageCodes, hashed
 
 TEXT_BITS = 18  # rows of the text weights: 262,144
 MARKUP_BITS = 13  # rows of the class, id and tag weights: 8,192
@@ -41,6 +41,18 @@ class Grams(NamedTuple):
     blocks: Ints  # (n,) in which block each stands, ascending
     begins: Ints  # (n,) its first character
     span: int = 0  # characters of each, in scripts without spaces
+
+
+def part_grams(joined: Joined, grams: Sequence[Grams], page: int) -> list[Grams]:
+    """Return the n-grams of one of the joined pages."""
+    if len(joined.pages) == 1:
+        return list(grams)
+    codes, blocks = joined.places(page)
+    found = []
+    for kind in grams:
+        first, end = np.searchsorted(kind.blocks, blocks).tolist()
+        found.append(Grams(kind.rows[first:end], kind.blocks[first:end] - blocks[0], kind.begins[first:end] - codes[0], kind.span))
+    return found
 
 
 def text_rows(codes: PageCodes) -> list[Grams]:

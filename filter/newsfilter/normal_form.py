@@ -1,8 +1,10 @@
 """Text in a normal form that undoes evasions, as arrays of code points: what all text features are computed from."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ from newsfilter.records import Block, Page
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Span = tuple[int, int]
 
 POWERS_KEPT = 1 << 18  # characters of a page for which the powers of the hash are kept (4 MB); the largest of 200 pages has 130,000
 PLANES = 1 << 17  # code points with a row in the tables: the basic plane, and the one of emoji and mathematical letters
@@ -137,21 +140,81 @@ def _small_powers() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
         return np.cumprod(np.full(POWERS_KEPT, _BASE), dtype=np.uint64), np.cumprod(np.full(POWERS_KEPT, _INVERSE), dtype=np.uint64)
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Pages as if they were one, with a line break between two: what costs by the array costs once.
+
+    Nothing that is computed from these arrays reaches over a line break between pages, so that each page's numbers are its own.
+    """
+
+    pages: Sequence[Page]
+    codes: PageCodes  # block numbers and places count through all pages
+    characters: Ints  # (n_pages + 1,) where each page begins in `codes`, and where a further one would
+    blocks: Ints  # (n_pages + 1,) the number of each page's first block, and of all
+    texts: Ints  # (n_pages + 1,) where each page's text begins in all texts, joined
+
+    def page_of(self) -> Ints:
+        """Return which page each block is of, (n_blocks,)."""
+        return np.repeat(np.arange(len(self.pages)), np.diff(self.blocks))
+
+    def own(self, page: int) -> slice:
+        """Return which blocks are a page's."""
+        return slice(int(self.blocks[page]), int(self.blocks[page + 1]))
+
+    def places(self, page: int) -> tuple[Span, Span]:
+        """Return which characters of `codes` are a page's, and which blocks."""
+        return (
+            (int(self.characters[page]), int(self.characters[page + 1]) - 1),
+            (int(self.blocks[page]), int(self.blocks[page + 1])),
+        )
+
+    def part(self, page: int) -> PageCodes:
+        """Return the arrays of one page."""
+        codes = self.codes
+        if len(self.pages) == 1:
+            return codes
+        (first, end), (first_block, end_block) = self.places(page)
+        first_word, end_word = np.searchsorted(codes.word_starts, (first, end)).tolist()
+        words, own = slice(first_word, end_word), slice(first_block, end_block)
+        return PageCodes(
+            codes.folded[first:end],
+            codes.kinds[first:end],
+            codes.starts[own] - first,
+            codes.ends[own] - first,
+            codes.hashes[first : end + 1],
+            codes.word_starts[words] - first,
+            codes.word_ends[words] - first,
+            codes.word_blocks[words] - first_block,
+            codes.block_of[first:end] - first_block,
+            codes.evasions[own],
+            codes.inverse[first:],
+            None if codes.positions is None else codes.positions[first:end] - self.texts[page],
+        )
+
+
 def page_codes(page: Page, tables: Tables) -> PageCodes:
     """Turn a page's text into arrays."""
-    codes = np.frombuffer(page.text.encode("utf-32-le", "replace"), np.uint32)
-    plane = np.where(codes < PLANES, codes, 0xD800)
+    return join_pages([page], tables).codes
+
+
+def join_pages(pages: Sequence[Page], tables: Tables) -> Joined:
+    """Turn the texts of pages into arrays."""
+    letters = np.frombuffer("\n".join([page.text for page in pages]).encode("utf-32-le", "replace"), np.uint32)
+    plane = np.where(letters < PLANES, letters, 0xD800)
     folded, kinds = tables.fold.take(plane), tables.kind.take(plane)  # copies
-    starts = np.array([block.start for block in page.blocks], np.int64)
-    ends = np.array([block.end for block in page.blocks], np.int64)
+    texts = np.array([0, *accumulate(len(page.text) + 1 for page in pages)], np.int64)
+    sizes = np.array([len(page.blocks) for page in pages], np.int64)
+    offsets = np.repeat(texts[:-1], sizes)
+    starts = np.array([block.start for page in pages for block in page.blocks], np.int64) + offsets
+    ends = np.array([block.end for page in pages for block in page.blocks], np.int64) + offsets
     changed = kinds == INVISIBLE
     positions = None
     if changed.any():
         positions = np.flatnonzero(~changed)
-        codes, folded, kinds = codes[positions], folded[positions], kinds[positions]
-        changed[positions] = _undo_evasions(codes, folded, kinds)
+        letters, folded, kinds = letters[positions], folded[positions], kinds[positions]
+        changed[positions] = _undo_evasions(letters, folded, kinds, _borders(positions, texts))
     else:
-        changed = _undo_evasions(codes, folded, kinds)
+        changed = _undo_evasions(letters, folded, kinds, texts)
     evasions = np.zeros(len(starts), np.int64)
     if changed.any():
         running = np.concatenate(([0], np.cumsum(changed)))
@@ -160,20 +223,31 @@ def page_codes(page: Page, tables: Tables) -> PageCodes:
     if len(left) < len(kinds):
         positions = left if positions is None else positions[left]
         folded, kinds = folded[left], kinds[left]
+    borders = texts
     if positions is not None:
         starts, ends = np.searchsorted(positions, starts), np.searchsorted(positions, ends)
+        borders = _borders(positions, texts)
     wide = folded.astype(np.uint64)
     power, inverse = _powers(len(wide) + 1)
     hashes = np.zeros(len(wide) + 1, np.uint64)
     np.cumsum(wide * power[: len(wide)], out=hashes[1:])
     word_starts, word_ends = _words(kinds)
     block_of = np.zeros(len(wide), np.int64)
+    firsts = np.concatenate(([0], np.cumsum(sizes)))
     if len(starts):
-        np.add.at(block_of, starts[1:][starts[1:] < len(wide)], 1)
+        begins = starts.copy()
+        begins[firsts[:-1][sizes > 0]] = borders[:-1][sizes > 0]  # what stands before a page's first block is the first block's
+        np.add.at(block_of, begins[1:][begins[1:] < len(wide)], 1)
         block_of = np.cumsum(block_of)
-    return PageCodes(
+    codes = PageCodes(
         wide, kinds, starts, ends, hashes, word_starts, word_ends, block_of[word_starts], block_of, evasions, inverse, positions
     )
+    return Joined(pages, codes, borders, firsts, texts)
+
+
+def _borders(positions: Ints, texts: Ints) -> Ints:
+    """Return where pages begin among the characters that are left, and where a further one would; `texts` says it of all characters."""
+    return np.append(np.searchsorted(positions, texts[:-1]), len(positions) + 1)
 
 
 def _words(kinds: npt.NDArray[np.uint8]) -> tuple[Ints, Ints]:
@@ -182,8 +256,12 @@ def _words(kinds: npt.NDArray[np.uint8]) -> tuple[Ints, Ints]:
     return edges[::2].astype(np.int64), edges[1::2].astype(np.int64)
 
 
-def _undo_evasions(codes: npt.NDArray[np.uint32], folded: npt.NDArray[np.uint16], kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _undo_evasions(
+    codes: npt.NDArray[np.uint32], folded: npt.NDArray[np.uint16], kinds: npt.NDArray[np.uint8], borders: Ints
+) -> npt.NDArray[np.bool_]:
     """Put the letters back, in place, that look-alikes and digits stand for, and mark as invisible what was put between the letters of a word.
+
+    `borders`, (n_pages + 1,): where each page begins; on one of fewer than three characters nothing is changed.
 
     Returns which characters were changed. Honest text is changed here and there ("H1N1" becomes a word); it is in training too.
     """
@@ -199,6 +277,8 @@ def _undo_evasions(codes: npt.NDArray[np.uint32], folded: npt.NDArray[np.uint16]
     if len(at):
         folded[at], kinds[at], changed[at], letter[at] = _LETTER_FOR[codes[at]], LOWER, True, True
     foreign = letter & (folded >= 0x370) & (folded < 0x530)
+    for page in np.flatnonzero(np.diff(borders) <= 3).tolist():  # with the line break behind it
+        foreign[borders[page] : borders[page + 1]] = False
     if foreign.any():
         _unmask_look_alikes(folded, kinds, foreign, changed)
     # Single letters, each with one sign or blank behind it, are one word: "c a s i n o", "b.e.t".

@@ -45,8 +45,10 @@ def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
     [('\n', ' ', 'joined-lines'), ('  ', ' ', 'white-space')]
     """
     mend = repair and not text.isascii()
-    compose = mend and not unicodedata.is_normalized("NFC", text)
     found = list(_mojibake(text)) if mend else []
+    if not found and _is_sound(text, 0, len(text)):  # most paragraphs
+        return []
+    compose = mend and not unicodedata.is_normalized("NFC", text)
     position = 0
     for begin, end, _, _ in [*found, (len(text), len(text), "", "")]:
         found += _faults(text, position, begin, compose=compose)
@@ -56,7 +58,7 @@ def find_edits(text: str, start: int = 0, *, repair: bool = True) -> list[Edit]:
 
 def _faults(text: str, start: int, end: int, *, compose: bool) -> Iterator[Found]:
     """White space that is more than one space, what no reader sees, and letters in pieces, between `start` and `end`."""
-    if text.find("  ", start, end) < 0 and _SUSPECT.search(text, start, end) is None:
+    if _is_sound(text, start, end):
         return
     for match in _FAULT.finditer(text, start, end):
         piece = match.group()
@@ -73,6 +75,11 @@ def _faults(text: str, start: int, end: int, *, compose: bool) -> Iterator[Found
             new, kind = " ", "white-space"
         if new != piece:
             yield match.start(), match.end(), new, kind
+
+
+def _is_sound(text: str, start: int, end: int) -> bool:
+    """Whether there is plainly nothing to mend between `start` and `end` but mojibake."""
+    return text.find("  ", start, end) < 0 and _SUSPECT.search(text, start, end) is None
 
 
 def _mojibake(text: str) -> Iterator[Found]:

@@ -57,7 +57,7 @@ def count_words(text: str) -> int:
     >>> count_words("Köprü 3 ayda açıldı"), count_words("新华社北京电")
     (4, 3)
     """
-    spaceless = len(_SPACELESS.findall(text))
+    spaceless = 0 if text.isascii() else len(_SPACELESS.findall(text))
     return len(_WORD.findall(_SPACELESS.sub(" ", text))) + spaceless // 2 if spaceless else len(_WORD.findall(text))
 
 
@@ -143,7 +143,11 @@ class _Sums:
 
 def _maybe_spam(decision: Decision) -> bool:
     """Whether a block that was kept may as well be spam."""
-    return decision.by == "model" and any(p >= MAYBE_SPAM and label.startswith("spam-") for label, p in decision.probabilities.items())
+    if decision.by == "model":
+        for label, p in decision.probabilities.items():
+            if p >= MAYBE_SPAM and label.startswith("spam-"):
+                return True
+    return False
 
 
 def _likeness(page: Page, block: Block, text: str, words: int) -> float:

@@ -209,6 +209,8 @@ class Walk:
 
     def _add(self, text: str) -> None:
         frame = self._stack[-1]
+        if not self._pieces and text.isspace() and (frame.line or not (frame.link or frame.hidden or frame.own_hints)):
+            return  # between two elements: no run begins with it, and most runs would be nothing else
         self._pieces.append(text)
         if (frame.link or frame.hidden) and not frame.line:
             self._marked.append((len(self._pieces) - 1, frame))

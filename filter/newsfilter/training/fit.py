@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
 
-from newsfilter.classifier import Linear, view_page
+from newsfilter.classifier import Linear, sequences, view_page
 from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
 from newsfilter.forest import LEAF_UNITS, Trees
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
@@ -416,7 +416,7 @@ def fit(
     *without, context = Parallel(n_jobs=-1, prefer="threads")(delayed(context_trees)(chosen) for chosen in (*chosen_of, drawn))
     say("context trees fitted")
     body = [without[fold].scores(view.matrix)[:, 0] for view, fold in zip(views, page_folds, strict=True)]
-    names, found = zip(*(view.sequence(own) for view, own in zip(views, body, strict=True)), strict=True)
+    names, found = zip(*(sequences([view], [own]) for view, own in zip(views, body, strict=True)), strict=True)
     summaries = np.stack([view.summary(own) for view, own in zip(views, body, strict=True)])
     kind = fit_kinds(summaries, examples, settings)
     say("trees for the kinds of document fitted")
