@@ -7,21 +7,20 @@ are integer sums and comparisons, so that a block's numbers do not depend on its
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from newsfilter.features import neighbour_matrix, place_matrix, shape_matrix, summary_row
 from newsfilter.forest import Trees
-from newsfilter.ngrams import Grams, markup_rows, part_grams, text_rows, weighted_sums
-from newsfilter.normal_form import Floats, Ints, PageCodes, Tables, join_pages
+from newsfilter.linear import Correction, Linear
+from newsfilter.ngrams import markup_rows, weighted_sums
+from newsfilter.normal_form import Floats, Ints, Tables
 from newsfilter.records import KINDS, Page
-from newsfilter.sequence import SEQUENCE_LABELS, sequence_matrix
+from newsfilter.view import View, group_pages, sequences, view_pages
 
 DEFAULT_THRESHOLD = 0.5
 SURELY_BODY = 0.7  # probability of body from which on a line is kept that is likelier spam
@@ -35,63 +34,7 @@ HARDLY_BODY, HARDLY_FURNITURE = 0.15, 0.3  # a sentence of a plain text stays th
 PROSE_CHARACTERS = 40
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff]")
 _PROSE_END = re.compile(r"[.!?…。！？؟।۔][\"”’'»)\]]*\s*$")
-MIX_RANGE = 12.0  # log odds beyond which a base score says no more to a correction
 DECIMALS = 4  # of probabilities; everything that depends on them sees them rounded
-VIEWED_AT_A_TIME = 1 << 16  # characters of pages whose features are computed together, some 5 MB; a page that has more goes alone
-MARGINS_KEPT = 8  # sets of weights whose margins are kept: one in use, one a fold in training
-
-_NEIGHBOUR_COLUMNS = ("log_words", "kept_share", "link_density", "ends_sentence", "digits")
-_NEIGHBOUR_LABELS = ("body", "headline", "byline", "caption", "teaser", "navigation", "reaction", "comment", "notice")
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """One sparse linear stage: scores are ``sums * scale / sqrt(counts) + bias``."""
-
-    weights: npt.NDArray[np.int8]  # (n_rows, n_labels)
-    scale: npt.NDArray[np.float64]  # (n_labels,)
-    bias: npt.NDArray[np.float64]  # (n_labels,)
-
-    def scores(self, sums: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Floats:
-        """Return (n_blocks, n_labels) scores, rounded to two decimals."""
-        root = np.sqrt(np.maximum(counts, 1).astype(np.float64))[:, None]
-        return np.round(np.clip(sums * self.scale / root + self.bias, -20, 20), 2).astype(np.float32)
-
-    def margins(self, labels: tuple[str, ...]) -> npt.NDArray[np.int16]:
-        """Return how much more each row speaks for the likeliest kind of spam than for body, (n_rows,), in hundredths; computed once."""
-        key = (id(self.weights), labels)
-        if key not in _MARGINS:
-            if len(_MARGINS) >= MARGINS_KEPT:
-                _MARGINS.clear()
-            spam = [number for number, label in enumerate(labels) if label.startswith("spam-")]
-            body = labels.index("body")
-            largest = np.max([self.weights[:, number] * self.scale[number] for number in spam], axis=0)
-            margin = np.round((largest - self.weights[:, body] * self.scale[body]) * 100)
-            _MARGINS[key] = (self, np.clip(margin, -32000, 32000).astype(np.int16))
-        return _MARGINS[key][1]
-
-
-_MARGINS: dict[tuple[int, tuple[str, ...]], "tuple[Linear, npt.NDArray[np.int16]]"] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """Sparse weights on top of frozen scores, for some labels: what ``newsfilter train --base`` learns.
-
-    A corrected label's log odds are the scores of `base` times its column of `mix`, and what `text` says of the block's words.
-    """
-
-    labels: tuple[str, ...]  # k corrected labels; those that the base does not know are new
-    mix: npt.NDArray[np.float64]  # (n_base_labels, k)
-    text: Linear  # (n_rows, k)
-
-    def scores(self, base: npt.NDArray[np.float64], sums: Ints, counts: Ints) -> npt.NDArray[np.float64]:
-        """Return (n_blocks, k) log odds. Summed column by column, so that the batch changes no last bit."""
-        words = self.text.scores(sums, counts)
-        result = words.astype(np.float64)
-        for number in range(base.shape[1]):
-            result += np.clip(base[:, [number]], -MIX_RANGE, MIX_RANGE) * self.mix[number]
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +66,7 @@ class Model:
         return self.labels[: len(self.trees.base)]
 
     def _corrected(
-        self, correction: Correction, log_odds: npt.NDArray[np.float64], base: npt.NDArray[np.float64], views: Sequence["View"]
+        self, correction: Correction, log_odds: npt.NDArray[np.float64], base: npt.NDArray[np.float64], views: Sequence[View]
     ) -> npt.NDArray[np.float64]:
         """Put in what the correction says of its labels; what it took away from the chance of all others, they lose in proportion."""
         parts = [
@@ -184,11 +127,11 @@ class Model:
         scored = iter([Scored(*item) for item in zip(found, views, kinds, strict=True)])
         return [next(scored) if page.blocks else Scored(np.zeros((0, len(self.labels)))) for page in pages]
 
-    def log_odds(self, pages: Sequence[Page]) -> tuple[npt.NDArray[np.float64], list["View"], list[npt.NDArray[np.float64]]]:
+    def log_odds(self, pages: Sequence[Page]) -> tuple[npt.NDArray[np.float64], list[View], list[npt.NDArray[np.float64]]]:
         """Return the trees' log odds of all blocks of all pages, (n_blocks, n_base_labels), and of each page with blocks its view and context scores."""
         views = [
             view
-            for group in _groups([page for page in pages if page.blocks])
+            for group in group_pages([page for page in pages if page.blocks])
             for view in view_pages(group, self.tables, self.text, self.markup, self.base_labels)
         ]
         if not views:
@@ -204,121 +147,8 @@ class Scored:
     """What the model says of a page."""
 
     probabilities: npt.NDArray[np.float64]  # (n_blocks, n_labels), each label against the rest, four decimals
-    view: "View | None" = None  # None for a page without blocks
+    view: View | None = None  # None for a page without blocks
     kinds: npt.NDArray[np.float64] | None = None  # (len(KINDS),) what the document is as a whole, each against the rest
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A page as the trees see it."""
-
-    page: Page
-    names: list[str]
-    matrix: Floats  # (n_blocks, n_features)
-    words: npt.NDArray[np.int64]  # (n_blocks,)
-    text_scores: Floats  # (n_blocks, n_labels)
-    codes: PageCodes
-    grams: list[Grams]
-    labels: tuple[str, ...]
-
-    def summary(self, body: npt.NDArray[np.float64]) -> Floats:
-        """Return what the trees see that tell what kind of document the page is."""
-        return summary_row(self.page, self.matrix, self.names, self.text_scores, self.words, body)
-
-
-def sequences(views: Sequence[View], body: Sequence[npt.NDArray[np.float64]]) -> tuple[list[str], Floats]:
-    """Return names and values of the features that the label trees see beside the matrices of some pages; `body` is what the context trees say."""
-    labels, names = views[0].labels, views[0].names
-    spam = [number for number, label in enumerate(labels) if label.startswith("spam-")]
-    scores = np.concatenate([view.text_scores for view in views])
-    return sequence_matrix(
-        np.concatenate(body),
-        scores[:, [labels.index(label) for label in SEQUENCE_LABELS]],
-        scores[:, spam].max(axis=1),
-        np.concatenate([view.words for view in views]),
-        np.concatenate([view.matrix[:, names.index("repeats")] for view in views]),
-        np.array([0, *accumulate(len(view.matrix) for view in views)]),
-    )
-
-
-def _groups(pages: Sequence[Page]) -> Iterator[list[Page]]:
-    """Put pages together until they have `VIEWED_AT_A_TIME` characters."""
-    group: list[Page] = []
-    size = 0
-    for page in pages:
-        if group and size + len(page.text) > VIEWED_AT_A_TIME:
-            yield group
-            group, size = [], 0
-        group.append(page)
-        size += len(page.text)
-    if group:
-        yield group
-
-
-def view_page(page: Page, tables: Tables, text: Linear, markup: Linear, labels: tuple[str, ...], *, mute_text: bool = False) -> View:
-    """Compute all features of a page that need no trees, as `view_pages` does of several."""
-    return view_pages([page], tables, text, markup, labels, mute_text=mute_text)[0]
-
-
-def view_pages(
-    pages: Sequence[Page], tables: Tables, text: Linear, markup: Linear, labels: tuple[str, ...], *, mute_text: bool = False
-) -> list[View]:
-    """Compute all features of pages that need no trees; each has blocks.
-
-    `mute_text` is for training: it hides what the words say, as if the language were unknown.
-    """
-    joined = join_pages(pages, tables)
-    n = len(joined.codes.starts)
-    shape_names, shape = shape_matrix(joined)
-    grams = text_rows(joined.codes)
-    text_sums, counts, known = weighted_sums([(kind.rows, kind.blocks) for kind in grams], text.weights, n)
-    if mute_text:
-        text_sums, known = np.zeros_like(text_sums), np.zeros_like(known)
-    text_scores = text.scores(text_sums, counts)
-    markup_scores = np.full((n, len(labels)), -9, np.float32)
-    for number, page in enumerate(pages):
-        if page.html:
-            markup_scores[joined.own(number)] = _markup_scores(page, markup)
-    column = {name: shape[:, number] for number, name in enumerate(shape_names)}
-    words = np.round(np.exp2(column["log_words"].astype(np.float64)) - 1).astype(np.int64)
-    place_names, place = place_matrix(joined, words, tables)
-    near = {name: column[name] for name in _NEIGHBOUR_COLUMNS}
-    near |= {f"text_{label}": text_scores[:, labels.index(label)] for label in _NEIGHBOUR_LABELS}
-    near["text_spam"] = text_scores[:, [number for number, label in enumerate(labels) if label.startswith("spam-")]].max(axis=1)
-    near["markup_body"] = markup_scores[:, labels.index("body")]
-    near_names, nearby = neighbour_matrix(near, joined.blocks)
-    known_share = np.round(known / np.maximum(counts, 1), 3).astype(np.float32)
-    firsts = joined.blocks[:-1]
-    known_of, count_of = np.add.reduceat(known, firsts).tolist(), np.add.reduceat(counts, firsts).tolist()
-    shares = [round(own / max(of, 1), 3) for own, of in zip(known_of, count_of, strict=True)]
-    page_known = np.array(shares, np.float32)[joined.page_of()]
-    names = [
-        *shape_names,
-        *place_names,
-        *(f"text_{label}" for label in labels),
-        *(f"markup_{label}" for label in labels),
-        "known_share",
-        "page_known_share",
-        *near_names,
-    ]
-    matrix = np.hstack([shape, place, text_scores, markup_scores, known_share[:, None], page_known[:, None], nearby])
-    views = []
-    for number, page in enumerate(pages):
-        own = joined.own(number)
-        views.append(
-            View(page, names, matrix[own], words[own], text_scores[own], joined.part(number), part_grams(joined, grams, number), labels)
-        )
-    return views
-
-
-def _markup_scores(page: Page, markup: Linear) -> Floats:
-    places: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}  # blocks of one place in the markup are scored once
-    place_of = [places.setdefault((block.tags, block.hints), len(places)) for block in page.blocks]
-    found = [markup_rows(*markup_place) for markup_place in places]
-    owners = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
-    rows = np.fromiter(chain.from_iterable(found), np.int64, len(owners))
-    sums, counts, _ = weighted_sums([(rows, owners)], markup.weights, len(found))
-    return markup.scores(sums, counts)[place_of]
 
 
 class Believer(Protocol):

@@ -55,7 +55,7 @@ class Cleaner:
         self.settings = settings or Settings()
         self.model = model or load_model()
         self.seconds = dict.fromkeys(STAGES, 0.0)
-        self._made_by = _made_by(self.settings, self.model)
+        self._made_by: dict[str, dict[str, str]] = {}  # the same in every record, worked out for the first
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -159,6 +159,7 @@ class Cleaner:
                 "edits": edit_rows(edits),
                 "damage": [{"start": fault.start, "end": fault.end, "code": fault.code} for fault in damage],
             }
+            self._made_by = self._made_by or _made_by(self.settings, self.model)
             record |= {key: dict(value) for key, value in self._made_by.items()}
         return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
@@ -327,7 +328,7 @@ def _record(
     }
 
 
-def _made_by(settings: Settings, model: Model) -> dict[str, Any]:
+def _made_by(settings: Settings, model: Model) -> dict[str, dict[str, str]]:
     return {"model": {"name": model.name, "sha256": model.sha256}, "settings": {"sha256": settings.sha256()}, "software": dict(software())}
 
 

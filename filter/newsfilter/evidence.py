@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from newsfilter.classifier import Model, View
+from newsfilter.classifier import Model
 from newsfilter.ngrams import words_between
 from newsfilter.records import Block, Decision, Page
+from newsfilter.view import View
 
 WORDS, HINTS = 3, 2  # how many of each are named
 MAX_CHARACTERS = 2000  # of a block whose words are looked at

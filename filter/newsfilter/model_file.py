@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from newsfilter.classifier import Correction, Linear, Model
+from newsfilter.classifier import Model
 from newsfilter.cuts import CUT_FEATURES
 from newsfilter.errors import ModelError
 from newsfilter.features import FEATURE_VERSION
 from newsfilter.forest import Trees
+from newsfilter.linear import Correction, Linear
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS
 from newsfilter.normal_form import INVISIBLE, PLANES, Tables
 from newsfilter.records import KINDS, Block, Metadata, Page

@@ -13,14 +13,16 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from newsfilter.classifier import DEFAULT_THRESHOLD, MIX_RANGE, Model, View
+from newsfilter.classifier import DEFAULT_THRESHOLD, Model
 from newsfilter.errors import InputError
+from newsfilter.linear import MIX_RANGE
 from newsfilter.model_file import FACTS, MODEL_FILE, read_arrays, shipped_model_folder
 from newsfilter.ngrams import TEXT_BITS
 from newsfilter.records import Page
 from newsfilter.training.corpus import as_text, document_lines
 from newsfilter.training.labels import LabelledDocument
 from newsfilter.training.save import write_model
+from newsfilter.view import View
 
 HOSTS = 4  # documents that each row without context is put into
 OWN_WEIGHT, HOST_WEIGHT = 4.0, 0.25  # of a user's block, and of a block that only gives it context

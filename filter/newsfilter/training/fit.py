@@ -11,15 +11,16 @@ from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
 
-from newsfilter.classifier import Linear, sequences, view_page
 from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
 from newsfilter.forest import LEAF_UNITS, Trees
+from newsfilter.linear import Linear
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
 from newsfilter.normal_form import Floats, Tables, page_codes
 from newsfilter.records import KINDS, LABELS
 from newsfilter.training.corpus import Example, Say
 from newsfilter.training.glue import GluedPage, is_spam
 from newsfilter.training.splits import FOLDS, fold_of
+from newsfilter.view import sequences, view_page
 
 SEED = 20240619
 MIN_SITES = 2  # an n-gram that fewer sites or documents use says more about them than about its label
