@@ -32,12 +32,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "language",
         "evidence",
     ),
-    ("document", "trim", "verdict", "provenance", "repair", "damage", "rules"),
+    ("document", "policy", "readback", "trim", "verdict", "provenance", "repair", "damage", "rules"),
     ("dumps",),
     ("training",),
     ("gate",),
+    ("audit",),
     ("integrations",),
-    ("options", "options_check", "terminal", "cli", "cli_check", "__main__", "__init__"),
+    ("options", "options_audit", "options_check", "terminal", "cli", "cli_audit", "cli_check", "__main__", "__init__"),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 VOCABULARY = {"records": set[str](), "errors": set[str](), "settings": {"errors", "records"}}

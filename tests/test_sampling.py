@@ -313,3 +313,22 @@ def test_a_real_run_is_drawn_from(run: Run, tmp_path: Path, monkeypatch: pytest.
     raw = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "crawl").iterdir())
     assert rows
     assert all(row["text"] in raw for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.zst", "parquet"])
+def test_shards_give_the_sample_that_files_give(form: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on remote storage."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "newsfilter.toml").touch()
+    (tmp_path / "crawl").mkdir()
+    for number in range(4):
+        text = f"Score 3-1\n\nFerry to stay?\n\nBet on the bridge\n\n{article(number)}\n\nPills seized\n\n{number}"
+        (tmp_path / f"crawl/{number}.txt").write_text(text, encoding="utf-8")
+    for out, to in (("out", "files"), ("shards", form), (f"memory://sample/{form}", form)):
+        assert run("clean", "crawl", "-o", out, "--to", to, "--quiet", "--jobs", "1").status == 0
+        assert run("sample", out, "-o", f"{to}.jsonl", "--overwrite").status == 0
+    rows = (tmp_path / "files.jsonl").read_text(encoding="utf-8")
+    assert rows
+    assert (tmp_path / f"{form}.jsonl").read_text(encoding="utf-8") == rows
+    assert sample("shards", 5) == sample(f"memory://sample/{form}", 5) == sample(tmp_path / "out", 5)

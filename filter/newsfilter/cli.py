@@ -1,20 +1,20 @@
 """The command line: exit status 0 nothing to say, 1 documents failed or the run stopped, 2 wrong usage, 130 interrupted."""
 
 import io
-import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from newsfilter.cli_check import check
 from newsfilter.errors import InputError, ModelError, NewsfilterError
 from newsfilter.options import UsageError, parse, parser, settings_of, version_text
-from newsfilter.terminal import Progress, complain, explanation, shortened, visible, wants_colour
+from newsfilter.terminal import complain, explanation, shortened, visible, wants_colour
+from newsfilter.terminal import print_json as _print_json
+from newsfilter.terminal import progress as _progress
 
 if TYPE_CHECKING:
     from newsfilter.classifier import Model
@@ -87,7 +87,11 @@ def _command(arguments: list[str]) -> int:
         "sample": _sample,
         "check": check,
     }
-    return commands[known.command](known)
+    if known.command in commands:
+        return commands[known.command](known)
+    from newsfilter.cli_audit import COMMANDS  # noqa: PLC0415 - what audits is not loaded to clean
+
+    return COMMANDS[known.command](known)
 
 
 def _clean(known: Namespace) -> int:
@@ -145,18 +149,6 @@ def _stats(known: Namespace) -> int:
     else:
         print(stats_text(stats, known.top, lambda text: shortened(visible(text), NAME_COLUMNS)))
     return FAILED if stats.wrong else OK
-
-
-@contextmanager
-def _progress(*, quiet: bool = False) -> Iterator[Progress | None]:
-    if quiet:
-        yield None
-        return
-    progress = Progress(sys.stderr)
-    try:
-        yield progress
-    finally:
-        progress.close()
 
 
 def _model_path(known: Namespace) -> Path | None:
@@ -220,11 +212,6 @@ def _name_failed(out: str) -> None:
         complain(f"failed: {line['uri']}{f' {place}' if place else ''}: {line['reason']}{f' ({detail})' if detail else ''}")
     if next(failed, None):
         complain(f"failed: and more; the ledger in {out} names them all")
-
-
-def _print_json(value: Any) -> None:
-    # JSON escapes control characters up to U+001F only; at a terminal the rest must not pass either.
-    print(json.dumps(value, ensure_ascii=sys.stdout.isatty(), indent=2))
 
 
 def _explain(known: Namespace) -> int:

@@ -14,22 +14,21 @@ from typing import Any
 
 from newsfilter import __version__
 from newsfilter.classifier import Model, Scored, decide
-from newsfilter.damage import find_damage
 from newsfilter.dateline import read_author, read_date, read_dateline
 from newsfilter.decode import decode, sniff_media_type
 from newsfilter.errors import InputError
 from newsfilter.evidence import find_evidence
 from newsfilter.extract import extract
-from newsfilter.language import NOT_TOLD, detect_language
 from newsfilter.model_file import load_model
-from newsfilter.provenance import SCHEMA, assemble, digest, edit_rows
+from newsfilter.policy import conclude, keep_labels, language_of, verdict_row
+from newsfilter.provenance import SCHEMA, digest
 from newsfilter.records import Article, Decision, Decoding, Language, MediaType, Metadata, Page, Reason, Source, Verdict, document_id
 from newsfilter.repair import apply, find_edits
 from newsfilter.rules import dateline_lines, find_headline, repeated_headline
 from newsfilter.segment import segment
 from newsfilter.settings import Settings
 from newsfilter.trim import trim
-from newsfilter.verdict import count_words, judge
+from newsfilter.verdict import judge, telling
 
 BATCH_SIZE = 32  # documents whose blocks the model scores together; more gains nothing and holds more pages in memory
 STAGES = ("decode", "extract", "segment", "score", "decide", "language", "assemble", "record")
@@ -135,33 +134,25 @@ class Cleaner:
             decisions = self._decide(page, scored)
             title = find_headline(page, decisions)
             decisions = trim(self.model, page, scored, repeated_headline(page, dateline_lines(page, decisions), title))
-            decisions = self._keep(decisions)
+            decisions = keep_labels(decisions, self.settings.keep)
             decisions = find_evidence(self.model, page, scored.view, decisions, everything=everything)
             about = _about(page, decisions, title)
             if self.settings.repair:
                 about = replace(about, title=mended(about.title), byline=mended(about.byline), site=mended(about.site))
-        body_text = "\n\n".join(page.text[d.start : d.end] for d in decisions if d.kept and d.label == "body")
         with self._timed("language"):
-            language = detect_language(body_text) if self.settings.language else NOT_TOLD
-        verdict = judge(page, decisions, language, self.settings, self.model.opinion(scored))
+            language = language_of(page, decisions, self.settings)
+        kinds = self.model.opinion(scored)
+        verdict = judge(page, decisions, language, self.settings, kinds)
         with self._timed("assemble"):
-            damage = find_damage(page, tuple(decisions))
-            rejected = verdict.decision == "reject"
-            body, entries, edits = assemble(page, decisions, repair=self.settings.repair, written=not rejected)
-            if rejected:
-                body = ""
+            concluded = conclude(page, decisions, verdict, repair=self.settings.repair)
         with self._timed("record"):
             record = _record(source, decoding, about, language, verdict, html=page.html)
+            record["kinds"] = [{"kind": kind, "probability": likely, "limit": limit} for kind, likely, limit in telling(kinds)]
             record["page"] = {"sha256": digest(page.text), "characters": len(page.text)}
-            record["body"] = {"sha256": digest(body), "characters": len(body), "words": count_words(body)}
-            record |= {
-                "blocks": entries,
-                "edits": edit_rows(edits),
-                "damage": [{"start": fault.start, "end": fault.end, "code": fault.code} for fault in damage],
-            }
+            record |= concluded.as_record()
             self._made_by = self._made_by or _made_by(self.settings, self.model)
             record |= {key: dict(value) for key, value in self._made_by.items()}
-        return Article(about.title, body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
+        return Article(about.title, concluded.body, about.byline, about.published, about.site, language, verdict, tuple(decisions), record)
 
     def _decide(self, page: Page, scored: Scored) -> list[Decision]:
         labels = self.model.labels
@@ -170,15 +161,6 @@ class Cleaner:
             Decision(block.start, block.end, number, label, dict(zip(labels, row, strict=True)), label == "body", "model")
             for number, (block, row, label) in enumerate(zip(page.blocks, scored.probabilities.tolist(), chosen, strict=True))
         ]
-
-    def _keep(self, decisions: list[Decision]) -> list[Decision]:
-        """Apply the user's policy; of a headline's copies only the first is kept."""
-        wanted, result, headline_kept = set(self.settings.keep), [], False
-        for decision in decisions:
-            keep = decision.label == "body" or (decision.label in wanted and not (decision.label == "headline" and headline_kept))
-            headline_kept = headline_kept or (keep and decision.label == "headline")
-            result.append(decision if keep == decision.kept else replace(decision, kept=keep, by="policy" if keep else decision.by))
-        return result
 
 
 def clean(
@@ -257,7 +239,7 @@ def too_large(source: Source, size: int, settings: Settings, model: Model) -> Ar
     language = Language("unknown", 0.0, "too-short")
     record = _record(source, Decoding("", source.charset, "", "not-read"), Metadata(), language, verdict)
     record["source"] |= {"sha256": None, "bytes": size, "media_type": source.media_type}
-    record |= {"page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
+    record |= {"kinds": [], "page": {"sha256": digest(""), "characters": 0}, "body": {"sha256": digest(""), "characters": 0, "words": 0}}
     record |= {"blocks": [], "edits": [], "damage": [], **_made_by(settings, model)}
     return Article(None, "", None, None, None, language, verdict, (), record)
 
@@ -321,10 +303,7 @@ def _record(
         "published": about.published,
         "site": about.site,
         "language": {"code": language.code, "probability": language.probability, "by": language.by},
-        "verdict": {
-            "decision": verdict.decision,
-            "reasons": [{"code": reason.code, "value": reason.value, "limit": reason.limit} for reason in verdict.reasons],
-        },
+        "verdict": verdict_row(verdict),
     }
 
 

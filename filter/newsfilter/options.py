@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from newsfilter.errors import SettingsError
+from newsfilter.options_audit import add_audit
 from newsfilter.options_check import add_check
 from newsfilter.settings import Settings, find_settings, read_settings, with_values
 
@@ -85,6 +86,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         **_add_accounting(commands),
         **_add_training(commands),
         "check": add_check(commands, _whole),
+        **add_audit(commands, _add_setting),
     }
 
 
@@ -113,7 +115,7 @@ def _add_training(commands: "argparse._SubParsersAction[Parser]") -> dict[str, P
         help="draw from a run what is worth labelling",
         description="Draw from a run's OUT the blocks that are most worth labelling.",
     )
-    sample.add_argument("folder", type=Path, metavar="OUT", help="what newsfilter clean wrote to")
+    sample.add_argument("folder", metavar="OUT", help="what newsfilter clean wrote to")
     sample.add_argument("--uncertain", type=_whole(1), default=200, metavar="N", help="blocks to draw at most (default: 200)")
     sample.add_argument(
         "-o", "--out", type=Path, default=Path("to_label.jsonl"), metavar="FILE", help="where to write them (default: to_label.jsonl)"
@@ -350,8 +352,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         name = options[0].split("=")[0]
         raise UsageError(f"{known.command} knows no option {name}; {_nearest(name, list(commands[known.command]._option_string_actions))}")  # noqa: SLF001 - argparse offers no list
     if rest and known.command not in MANY:
-        one = "folder" if known.command in ("sample", "stats") else "file"
-        raise UsageError(f"{known.command} takes one {one}, not also {rest[0]}; see newsfilter {known.command} --help")
+        one = {"explain": "one file", "restore": "one RECORD", "diff": "two OUTs"}.get(known.command, "one folder")
+        raise UsageError(f"{known.command} takes {one}, not also {rest[0]}; see newsfilter {known.command} --help")
     if rest:  # SRCs or LABELS behind an option
         before = getattr(known, MANY[known.command])
         before += [type(before[0])(argument) for argument in rest]

@@ -122,6 +122,8 @@ def _entry(page: Page, tile: tuple[Decision, int, int], at: tuple[int, int] | No
         entry["xpath"] = block.xpath
     if block.run:
         entry["run"] = block.run
+    if block.kept_share:
+        entry["trafilatura"] = block.kept_share
     if at is None:
         entry["text"] = page.text[start:end]
     if decision.evidence:
@@ -162,7 +164,11 @@ def _least(label: str, one: dict[str, float], other: dict[str, float]) -> dict[s
 def _certain(entry: dict[str, Any]) -> bool:
     label, probabilities = entry["label"], entry["probabilities"]
     furniture = (
-        not entry["kept"] and entry["by"] == "model" and not label.startswith("spam-") and "evidence" not in entry and "text" in entry
+        not entry["kept"]
+        and entry["by"] == "model"
+        and not label.startswith("spam-")
+        and not entry.keys() & {"evidence", "trafilatura"}
+        and "text" in entry
     )
     return furniture and label in probabilities and probabilities.get("body", 0) <= 1 - CERTAIN
 

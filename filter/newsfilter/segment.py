@@ -19,6 +19,7 @@ RAGGED = 0.9  # of the width, from which on a line counts as full: proportional 
 GLUED_SENTENCE = 4  # words in front of a joint, so that an abbreviation at a sentence's start is none
 LOOK_BACK = 400  # characters before a joint in which its sentence must begin
 MAX_HEADING = 160  # characters of a quoted heading between two glued paragraphs
+EDGES = " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\ufeff\u3000\0"  # what no block begins or ends with
 
 _SENTENCE_END = re.compile(r"[.!?…:;。！？؟][\"”’'»)\]]*$")
 _JOINT = re.compile(r"[.!?…]+[”’»)\]]{0,2}(?=[^\s.!?…”’»)\],;:])")
@@ -77,7 +78,7 @@ def _lines(text: str) -> Iterator[Line]:
 
 def _stripped(text: str, start: int, end: int) -> Span:
     piece = text[start:end]
-    core = piece.strip(" \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\ufeff\u3000\0")
+    core = piece.strip(EDGES)
     offset = piece.find(core) if core else 0
     return start + offset, start + offset + len(core)
 

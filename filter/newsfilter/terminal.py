@@ -1,5 +1,6 @@
 """What a terminal shows: nothing scraped that could steer it, colour where it is wanted, progress, and one document block by block."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from newsfilter.records import Article, Decision, Page, Reason
@@ -125,6 +127,24 @@ class Progress:
 
 def _input_share(share: float) -> str:
     return f"{100 * share:.0f} % of the input"
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Progress | None]:
+    """Show on standard error how far a run is, while it lasts; None where nobody wants to see it."""
+    if quiet:
+        yield None
+        return
+    shown = Progress(sys.stderr)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, which escapes control characters up to U+001F only; at a terminal the rest must not pass either."""
+    print(json.dumps(value, ensure_ascii=sys.stdout.isatty(), indent=2))
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from newsfilter.audit.restoring import restore_document
 from newsfilter.document import Cleaner
+from newsfilter.dumps.results import open_run, stored
 from newsfilter.extract import extract
 from newsfilter.provenance import encode_record, restore
 from newsfilter.records import Article, Source
@@ -97,6 +99,30 @@ def test_jobs_and_a_second_run_change_no_byte(shared: Path, tmp_path: Path) -> N
         wanted = wanted or files
         assert len(files) > 60
         assert files == wanted, options
+
+
+def test_500_pages_are_restored_verified_and_reapplied(shared: Path, tmp_path: Path) -> None:
+    # The audit commands on real pages, as files and as shards: pages come back, nothing is found, the same policy gives the same bytes.
+    crawl, cleaner = tmp_path / "crawl", Cleaner()
+    crawl.mkdir()
+    texts: dict[str, str] = {}
+    for number, (raw, _) in enumerate(sample(shared, EACH)):
+        (crawl / f"{number:03}.html").write_bytes(raw)
+        texts[f"{number:03}.html"] = cleaner.read(Source(raw)).text
+    for form in ("files", "parquet"):
+        out = tmp_path / form
+        assert newsfilter("clean", crawl, "-o", out, "--to", form, "--quiet").returncode == 0
+        assert newsfilter("verify", out, "--quiet").returncode == 0
+        again = newsfilter("reapply", out, "-o", tmp_path / f"{form}-again", "--quiet")
+        assert again.returncode == 0, again.stderr
+        assert newsfilter("diff", out, tmp_path / f"{form}-again", "--quiet").returncode == 0
+        assert (out / "ledger.jsonl").read_bytes() == (tmp_path / f"{form}-again" / "ledger.jsonl").read_bytes()
+        run = open_run(str(out))
+        restored = {
+            document.line["uri"]: restore_document(document).decode() for document in stored(run) if document.line["status"] != "failed"
+        }
+        assert restored == texts
+        assert len(restored) == 4 * EACH
 
 
 def test_our_scores_are_those_of_the_definition(shared: Path) -> None:

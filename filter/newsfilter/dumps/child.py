@@ -115,15 +115,15 @@ class TimedCleaner(Cleaner):
 
 
 def _result(article: Article, source: Source) -> Result:
-    record = article.record
+    record = encode_record(article.record)
     return Result(
-        line=article_line(article, source),
+        line=article_line(article, source, record),
         body=article.body,
-        record=encode_record(record),
+        record=record,
         byline=article.byline,
         published=article.published,
         site=article.site,
-        url=record["source"]["url"],
+        url=article.record["source"]["url"],
     )
 
 

@@ -1,6 +1,7 @@
 """The ledger: one line a document, in source order, from which a run can be accounted for."""
 
 import fcntl
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from newsfilter.dumps.documents import Failed
 from newsfilter.dumps.sources import Entry
 from newsfilter.dumps.writing import STATUSES, stopped_by
 from newsfilter.errors import OutputError
+from newsfilter.provenance import encode_record
 from newsfilter.records import LABELS, Article, Source, document_id
 
 NAME = "ledger.jsonl"
@@ -24,8 +26,8 @@ def entry_id(entry: Entry) -> str:
     return document_id(Source(raw=b"", uri=entry.uri, id=entry.id))
 
 
-def article_line(article: Article, source: Source) -> Line:
-    """Return the ledger line of a cleaned document, its ``output`` still None.
+def article_line(article: Article, source: Source, record: bytes | None = None) -> Line:
+    """Return the ledger line of a cleaned document, its ``output`` still None. `record` is the article's, if it is encoded already.
 
     Of a rejected document nothing is kept: all its characters count as removed, its body's too.
     """
@@ -46,6 +48,7 @@ def article_line(article: Article, source: Source) -> Line:
         "reasons": [{"code": reason.code, "value": reason.value, "limit": reason.limit} for reason in reasons],
         "output": None,
         "body_sha256": None if rejected else article.record["body"]["sha256"],
+        "record_sha256": hashlib.sha256(encode_record(article.record) if record is None else record).hexdigest(),
         "characters": 0 if rejected else article.record["body"]["characters"],
         "labels": {label: removed[label] for label in order},
         "words": 0 if rejected else article.record["body"]["words"],
@@ -76,6 +79,7 @@ def failed_line(failed: Failed) -> Line:
         "reasons": [{"code": failed.reason, "value": value, "limit": None}],
         "output": None,
         "body_sha256": None,
+        "record_sha256": None,
         "characters": 0,
         "labels": {},
         "words": 0,

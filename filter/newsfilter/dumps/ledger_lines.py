@@ -31,12 +31,23 @@ def ledger_lines(out: str, *, growing: bool = False) -> Iterator[Line]:
     for name, number, raw in _raw_lines(out):
         if growing and not raw.endswith(b"\n"):
             return
-        try:
-            line = json.loads(raw)
-            line["id"], line["status"], line["uri"]  # without them it is no ledger line
-        except (ValueError, KeyError, TypeError):
-            raise OutputError(f"{name}:{number}: no ledger line; clean once more with --resume, which writes the ledger anew") from None
-        yield line
+        yield read_line(name, number, raw)
+
+
+def read_line(name: str, number: int, raw: bytes) -> Line:
+    """Read one line of a ledger. `name` and `number` say where it stands.
+
+    Raises
+    ------
+    OutputError
+        When it is none.
+    """
+    try:
+        line: Line = json.loads(raw)
+        line["id"], line["status"], line["uri"]  # without them it is no ledger line
+    except (ValueError, KeyError, TypeError):
+        raise OutputError(f"{name}:{number}: no ledger line; clean once more with --resume, which writes the ledger anew") from None
+    return line
 
 
 def _raw_lines(out: str) -> Iterator[tuple[str, int, bytes]]:

@@ -1,7 +1,7 @@
 """Shards as JSONL, plain or packed with zstd. The spool holds the lines as they will be."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,15 +47,9 @@ class JsonlShard:
 
     def __init__(self, target: Target, articles: Path, records: Path) -> None:
         self._files = ExitStack()
-        self._articles, self._records = (self._open(path, packed=target.format == "jsonl.zst") for path in (articles, records))
-
-    def _open(self, path: Path, *, packed: bool) -> BinaryIO:
-        stream: BinaryIO = self._files.enter_context(path.open("wb"))
-        if not packed:
-            return stream
-        packer = _zstandard().ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-        packed_stream: BinaryIO = self._files.enter_context(packer.stream_writer(stream, closefd=False))
-        return packed_stream
+        self._articles, self._records = (
+            self._files.enter_context(open_packed(path, packed=target.format == "jsonl.zst")) for path in (articles, records)
+        )
 
     def write(self, item: Item) -> None:
         """Write a document."""
@@ -65,6 +59,17 @@ class JsonlShard:
     def close(self) -> None:
         """Write what is left and close both files."""
         self._files.close()
+
+
+@contextmanager
+def open_packed(path: Path, *, packed: bool) -> Iterator[BinaryIO]:
+    """Open a shard's file for writing; `packed` packs it with zstd."""
+    with path.open("wb") as stream:
+        if not packed:
+            yield stream
+            return
+        with _zstandard().ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).stream_writer(stream, closefd=False) as packer:
+            yield packer
 
 
 def _zstandard() -> Any:

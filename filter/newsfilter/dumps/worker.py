@@ -149,7 +149,7 @@ def clean_shard(
     with borrowed_keeper(job) as keeper, ShardOutput(job.target, shard.number, source, _file_of(shard)) as output:
         before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
         given = output.resume_from()
-        for batch in _batches(islice(clock.read(_items(planned, job)), given, None)):
+        for batch in _batches(islice(clock.read(records_of(planned, job.options)), given, None)):
             results = iter(keeper.clean([_to_clean(item) for item, _ in batch if isinstance(item, Document | Oversized)]))
             still_wanted()
             with clock.writing():
@@ -221,13 +221,14 @@ class _Clock:
         self.seconds["write"] += time.process_time() - started
 
 
-def _items(planned: Planned, job: Job) -> Iterator[Found]:
+def records_of(planned: Planned, options: ReadOptions) -> Iterator[Found]:
+    """Read the records of a shard, in order."""
     shard = planned.shard
     if shard.format == "files":
         for entry, stem in zip(shard.entries, planned.stems, strict=True):
-            yield _loose(entry, job.options.max_bytes), stem
+            yield _loose(entry, options.max_bytes), stem
         return
-    for number, item in enumerate(shard.given if shard.format == "given" else _records(shard, job.options)):
+    for number, item in enumerate(shard.given if shard.format == "given" else _records(shard, options)):
         yield item, planned.stems[number] if planned.stems else f"{planned.below}/{_place(item, shard.first + number)}"
 
 

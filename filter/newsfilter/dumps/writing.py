@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from newsfilter.dumps.names import BODY_SUFFIX, RECORD_SUFFIX
 from newsfilter.errors import OutputError
@@ -45,8 +46,7 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary = path.parent / f".newsfilter-{secrets.token_hex(8)}.tmp"
     try:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as stream:
+            with _created(temporary) as stream:
                 stream.write(data)
             temporary.replace(path)
         except BaseException:  # an interrupt too must leave nothing behind
@@ -55,6 +55,15 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise stopped_by(error, path) from error
+
+
+def _created(path: Path) -> BinaryIO:
+    """Open a new file, and make its folder only where there is none: a run writes many files to each."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def write_article(out: Path, stem: str, article: Article, record: bytes) -> str:

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from newsfilter.dumps.names import BODY_SUFFIX, RECORD_SUFFIX
+from newsfilter.dumps.outputs_marker import RECORDS
+from newsfilter.dumps.outputs_store import LocalStore, open_store
+from newsfilter.dumps.results import Stored, open_run, stored
 from newsfilter.dumps.writing import StoppedError, write_whole
 from newsfilter.errors import InputError, OutputError, RecordError
 from newsfilter.metadata import host_of
@@ -64,13 +67,13 @@ def doubt_of(entry: dict[str, Any]) -> float:
     return max(1 - (first - second), 1 - abs(2 * probabilities.get("body", 0.0) - 1), min(1.0, SPAM_WEIGHT * spam))
 
 
-def sample(out: Path, wanted: int = 200, *, seed: int = 1, watch: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+def sample(out: str | Path, wanted: int = 200, *, seed: int = 1, watch: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
     """Draw blocks worth labelling from a run, in the order in which they are worth it.
 
     Parameters
     ----------
     out
-        The folder that ``newsfilter clean`` wrote to. Its records are read one by one.
+        What ``newsfilter clean`` wrote to, in any format: a folder or a URL. Its records are read one by one.
     wanted
         How many at most.
     watch
@@ -88,14 +91,12 @@ def sample(out: Path, wanted: int = 200, *, seed: int = 1, watch: Callable[[int,
     RecordError
         When a record, or the body beside it, cannot be read, or they do not fit; the message names the file.
     """
-    if not out.is_dir():
-        raise InputError(f"{out}: no folder; give the OUT that newsfilter clean wrote to")
     pool: dict[str, Candidate] = {}
-    total = sum(1 for _ in _record_paths(out))
+    total, documents = _documents(str(out))
     if not total:
         raise InputError(f"{out}: holds no records (*{RECORD_SUFFIX}); give the OUT that newsfilter clean wrote to")
-    for number, path in enumerate(_record_paths(out), 1):
-        for candidate in candidates(path):
+    for number, document in enumerate(documents, 1):
+        for candidate in candidates(document):
             pool.setdefault(candidate.form, candidate)
         if len(pool) > 2 * POOL:
             pool = {candidate.form: candidate for candidate in _most_doubtful(pool.values(), POOL, seed)}
@@ -104,6 +105,40 @@ def sample(out: Path, wanted: int = 200, *, seed: int = 1, watch: Callable[[int,
     if not pool:
         raise InputError(f"{out}: the model was sure of every block of its {total:,} records; clean more documents, of other sites")
     return [candidate.row for candidate in diverse(_most_doubtful(pool.values(), POOL, seed), wanted, seed)]
+
+
+class Document(NamedTuple):
+    """A record, and how to get what belongs to it."""
+
+    name: str  # where it stands
+    record: Callable[[], bytes]
+    body: Callable[[], bytes]  # of what was not rejected
+
+
+def _documents(out: str) -> tuple[int, Iterator[Document]]:
+    """How many records there are, and they: of shards in source order, of files in order of name, whether a ledger knows them or not."""
+    store = open_store(out)
+    if isinstance(store, LocalStore) and not store.root.is_dir():
+        raise InputError(f"{out}: no folder; give the OUT that newsfilter clean wrote to")
+    if isinstance(store, LocalStore) and not store.names(RECORDS):
+        paths = _record_paths(store.root)
+        return sum(1 for _ in _record_paths(store.root)), (Document(str(path), path.read_bytes, _beside(path).read_bytes) for path in paths)
+    run = open_run(out)
+    cleaned = sum(run.content["counts"][status] for status in ("accepted", "review", "rejected"))
+    return cleaned, (_row(document) for document in stored(run) if document.line["status"] != "failed")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(RECORD_SUFFIX) + BODY_SUFFIX)
+
+
+def _row(document: Stored) -> Document:
+    def there(data: bytes | None) -> bytes:
+        if data is None:
+            raise RecordError(document.trouble or "the record is missing")
+        return data
+
+    return Document(document.name, lambda: there(document.record), lambda: there(document.body))
 
 
 def _record_paths(out: Path) -> Iterator[Path]:
@@ -117,7 +152,7 @@ def _record_paths(out: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(names) if name.endswith(RECORD_SUFFIX))
 
 
-def candidates(path: Path) -> Iterator[Candidate]:
+def candidates(document: Document) -> Iterator[Candidate]:
     """Yield the unsure blocks of one record.
 
     Raises
@@ -126,26 +161,20 @@ def candidates(path: Path) -> Iterator[Candidate]:
         When the record or its body cannot be read.
     """
     try:
-        yield from _candidates(path, json.loads(path.read_bytes()))
+        yield from _candidates(document, json.loads(document.record()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RecordError) as error:
         what = str(error) if isinstance(error, RecordError | OSError) else f"cannot be read: {error!r}"
-        raise RecordError(f"{path}: {what}; clean the document again, or move its record away") from error
+        raise RecordError(f"{document.name}: {what}; clean the document again, or move its record away") from error
 
 
-def _body(path: Path, record: dict[str, Any]) -> str | None:
-    if record["verdict"]["decision"] == "reject":
-        return None
-    return path.with_name(path.name.removesuffix(RECORD_SUFFIX) + BODY_SUFFIX).read_bytes().decode()
-
-
-def _candidates(path: Path, record: dict[str, Any]) -> Iterator[Candidate]:
+def _candidates(document: Document, record: dict[str, Any]) -> Iterator[Candidate]:
     if record["schema"] != SCHEMA:
         raise RecordError(f"its schema is {record['schema']!r}, this newsfilter reads {SCHEMA!r}")
     entries = record["blocks"]
     unsure = [n for n, entry in enumerate(entries) if entry["by"] == "model" and "merged" not in entry and doubt_of(entry) >= UNSURE]
     if not unsure:
         return
-    text = restore(record, _body(path, record))
+    text = restore(record, None if record["verdict"]["decision"] == "reject" else document.body().decode())
     texts = [text[entry["start"] : entry["end"]].strip() for entry in entries]
     url, lang = record["source"]["url"], record["language"]["code"]
     site = (host_of(url) if url else None) or record["site"] or ""
