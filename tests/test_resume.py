@@ -275,6 +275,7 @@ def test_an_interrupt_while_processes_start_is_not_lost() -> None:
     """Nobody answers it at that moment; it waits."""
     code = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may have it ignored
 from newsfilter.dumps.interrupt import inherited_deafness
 try:
     with inherited_deafness():
