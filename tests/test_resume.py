@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from conftest import ROOT, Ran, article, command, files, ledger, make_tree, run_file
 
 from newsfilter.dumps.keeper import Keeper
+from newsfilter.dumps.pool import _torn_down
 
 pytestmark = pytest.mark.usefixtures("workplace")  # a folder of the test's own, with no settings file above it
 
@@ -288,3 +290,24 @@ except KeyboardInterrupt:
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert (ran.stdout, ran.stderr) == ("kept\n", "")
+
+
+def test_closing_a_pool_in_the_middle_says_nothing_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """joblib's thread looks up tasks that the pool has forgotten; what other threads come to grief on is still shown."""
+
+    def _fails() -> None:
+        raise KeyError(1)
+
+    before = threading.excepthook
+    threading.excepthook = threading.__excepthook__  # pytest has one of its own
+    try:
+        with _torn_down():
+            for name in ("ExecutorManagerThread", "another"):
+                thread = threading.Thread(target=_fails, name=name)
+                thread.start()
+                thread.join()
+        assert threading.excepthook is threading.__excepthook__
+    finally:
+        threading.excepthook = before
+    errors = capsys.readouterr().err
+    assert ("thread another" in errors, "ExecutorManagerThread" in errors) == (True, False), errors

@@ -1,10 +1,12 @@
 """Shards over processes: which are handed out, which are under way, and what happens when a process dies."""
 
 import os
+import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker as mp_resource_tracker
 from typing import TypeVar
 
@@ -116,12 +118,34 @@ def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int)
                 ) from None
         finally:
             if not whole:
-                with suppress(Exception):  # closing what is already broken may fail in joblib's own ways; the pool must go all the same
+                with suppress(Exception), _torn_down():  # closing what is broken may fail in joblib's own ways; the pool must go all the same
                     outcomes.close()
-            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
+            with _torn_down():
+                get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
         if whole:
             return
         feed.put_back()
+
+
+@contextmanager
+def _torn_down() -> Iterator[None]:
+    """Keep from the user what joblib says when its pool is closed in the middle: that tasks were cancelled, and what its own thread stumbles over.
+
+    A pool that kills its processes forgets its tasks, kills, and then looks up those that had not been sent yet (`KeyError`); the thread ends there either way.
+    """
+    report = threading.excepthook
+
+    def _report(error: threading.ExceptHookArgs) -> None:
+        if not (error.thread is not None and error.thread.name == "ExecutorManagerThread" and issubclass(error.exc_type, KeyError)):
+            report(error)
+
+    threading.excepthook = _report
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*tasks", category=UserWarning, module="joblib")
+            yield
+    finally:
+        threading.excepthook = report
 
 
 def _named(feed: Feed) -> str:
