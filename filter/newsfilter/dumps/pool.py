@@ -118,7 +118,10 @@ def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int)
                 ) from None
         finally:
             if not whole:
-                with suppress(Exception), _torn_down():  # closing what is broken may fail in joblib's own ways; the pool must go all the same
+                with (
+                    suppress(Exception),
+                    _torn_down(),
+                ):  # closing what is broken may fail in joblib's own ways; the pool must go all the same
                     outcomes.close()
             with _torn_down():
                 get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
