@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsfilter.cuts import CUT_FEATURES, MAX_PIECES, Piece, block_pieces, cut_at, piece_matrix, sentence_spans
+from newsfilter.cuts import CUT_FEATURES, MAX_PIECES, Piece, cut_at, cut_blocks, piece_matrix, sentence_spans
 from newsfilter.ngrams import TEXT_BITS, Profile, spam_profile, text_rows
-from newsfilter.normal_form import PageCodes, build_tables, page_codes
+from newsfilter.normal_form import Joined, build_tables, join_pages, page_codes
 from newsfilter.records import Block, Inline, Page
 
 TABLES = build_tables()
@@ -33,10 +33,15 @@ def spammy() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 SPAMMY = spammy()
 
 
-def read(page: Page, margins: np.ndarray[tuple[int], np.dtype[np.int16]] = SPAMMY) -> tuple[PageCodes, Profile]:
-    """A page as arrays, and how its stretches speak for spam."""
-    codes = page_codes(page, TABLES)
-    return codes, spam_profile(text_rows(codes), margins, len(codes.kinds))
+def read(*pages: Page, margins: np.ndarray[tuple[int], np.dtype[np.int16]] = SPAMMY) -> tuple[Joined, Profile]:
+    """Pages as arrays, and how their stretches speak for spam."""
+    joined = join_pages(pages, TABLES)
+    return joined, spam_profile(text_rows(joined.codes), margins, len(joined.codes.kinds))
+
+
+def all_blocks(*pages: Page) -> list[tuple[int, int]]:
+    """Each block of each page, by their numbers."""
+    return [(number, block) for number, page in enumerate(pages) for block in range(len(page.blocks))]
 
 
 def one_block(text: str, *inline: Inline) -> Page:
@@ -47,7 +52,7 @@ def one_block(text: str, *inline: Inline) -> Page:
 def cut(text: str, *inline: Inline) -> list[tuple[str, bool]]:
     """The pieces of a text, and whether each is a phrase."""
     page = one_block(text, *inline)
-    return [(text[piece.start : piece.end], piece.phrase) for piece in block_pieces(page, page.blocks[0], *read(page))]
+    return [(text[piece.start : piece.end], piece.phrase) for piece in cut_blocks(*read(page), [(0, 0)])[0].pieces]
 
 
 @pytest.mark.parametrize(
@@ -209,10 +214,8 @@ def pages() -> st.SearchStrategy[Page]:
 @given(pages(), st.sampled_from([SPAMMY, NEUTRAL, -SPAMMY]))
 def test_pieces_tile_the_block(page: Page, margins: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
     # In order, without overlap, inside the block; only white space lies between.
-    codes, profile = read(page, margins)
-    for block in page.blocks:
+    for block, (_, _, pieces) in zip(page.blocks, cut_blocks(*read(page, margins=margins), all_blocks(page)), strict=True):
         position = block.start
-        pieces = block_pieces(page, block, codes, profile)
         assert pieces
         for piece in pieces:
             assert position <= piece.start < piece.end <= block.end
@@ -225,20 +228,32 @@ def test_pieces_tile_the_block(page: Page, margins: np.ndarray[tuple[int], np.dt
 @given(pages())
 def test_any_piece_matrix(page: Page) -> None:
     # One row a piece, one column a feature, and a number in each.
-    codes, profile = read(page)
-    pieces = [(number, block_pieces(page, block, codes, profile)) for number, block in enumerate(page.blocks)]
-    matrix = piece_matrix(page, codes, profile, pieces)
-    assert matrix.shape == (sum(len(block) for _, block in pieces), len(CUT_FEATURES))
+    arrays = read(page)
+    cuts = cut_blocks(*arrays, all_blocks(page))
+    matrix = piece_matrix(*arrays, cuts)
+    assert matrix.shape == (sum(len(cut.pieces) for cut in cuts), len(CUT_FEATURES))
     assert matrix.dtype == np.float32
     assert np.isfinite(matrix).all()
 
 
+@settings(deadline=None)
+@given(st.lists(pages(), min_size=2, max_size=4))
+def test_a_page_is_cut_the_same_whatever_it_is_cut_with(several: list[Page]) -> None:
+    arrays = read(*several)
+    together = cut_blocks(*arrays, all_blocks(*several))
+    alone = [read(page) for page in several]
+    apart = [cut_blocks(*own, all_blocks(page)) for page, own in zip(several, alone, strict=True)]
+    assert [cut.pieces for cut in together] == [cut.pieces for cuts in apart for cut in cuts]
+    rows = np.concatenate([piece_matrix(*own, cuts) for own, cuts in zip(alone, apart, strict=True)])
+    assert piece_matrix(*arrays, together).tobytes() == rows.tobytes()
+
+
 def features(page: Page, number: int = 0) -> dict[str, list[float]]:
     """The columns of the pieces of one block, all others being looked into too."""
-    codes, profile = read(page)
-    pieces = [(other, block_pieces(page, block, codes, profile)) for other, block in enumerate(page.blocks)]
-    first = sum(len(block) for other, block in pieces if other < number)
-    rows = piece_matrix(page, codes, profile, pieces)[first : first + len(pieces[number][1])]
+    arrays = read(page)
+    cuts = cut_blocks(*arrays, all_blocks(page))
+    first = sum(len(cut.pieces) for cut in cuts[:number])
+    rows = piece_matrix(*arrays, cuts)[first : first + len(cuts[number].pieces)]
     return {name: rows[:, column].tolist() for column, name in enumerate(CUT_FEATURES)}
 
 
@@ -282,8 +297,7 @@ def test_the_rest_of_a_block_is_the_block_without_the_piece() -> None:
 def test_pieces_of_chosen_blocks_only() -> None:
     # The blocks need not be neighbours; each piece is seen beside its own block's.
     page = Page("Bir köprü. İki köprü.\nyok\nÜç köprü!", (Block(0, 21), Block(22, 25), Block(26, 35)), html=False)
-    codes, profile = read(page)
-    pieces = [(number, block_pieces(page, page.blocks[number], codes, profile)) for number in (0, 2)]
-    matrix = piece_matrix(page, codes, profile, pieces)
-    assert matrix[:, CUT_FEATURES.index("pieces")].tolist() == [2, 2, 1]
-    assert pieces[1][1] == [Piece(26, 35, phrase=False)]
+    arrays = read(page)
+    cuts = cut_blocks(*arrays, [(0, 0), (0, 2)])
+    assert piece_matrix(*arrays, cuts)[:, CUT_FEATURES.index("pieces")].tolist() == [2, 2, 1]
+    assert cuts[1].pieces == [Piece(26, 35, phrase=False)]

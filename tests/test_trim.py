@@ -11,7 +11,7 @@ from test_cuts import SPAMMY, TABLES
 
 from newsfilter.cuts import CUT_FEATURES, MIN_CHARACTERS
 from newsfilter.ngrams import text_rows
-from newsfilter.normal_form import page_codes
+from newsfilter.normal_form import join_pages
 from newsfilter.provenance import JOINER, assemble, digest, edit_rows, encode_record, restore
 from newsfilter.records import LABELS, Block, Decision, Page
 from newsfilter.trim import MIN_KEPT, trim
@@ -58,9 +58,9 @@ def page_of(*texts: str) -> tuple[Page, list[Decision]]:
 
 def trimmed(page: Page, decisions: list[Decision], model: FakeModel | None = None) -> list[Decision]:
     """What trim makes of decisions."""
-    codes = page_codes(page, TABLES)
-    scored = SimpleNamespace(view=SimpleNamespace(codes=codes, grams=text_rows(codes)))
-    return trim(cast(Any, model or FakeModel()), page, cast(Any, scored), decisions)
+    joined = join_pages([page], TABLES)
+    scored = SimpleNamespace(view=SimpleNamespace(page=page, joined=joined, joined_grams=text_rows(joined.codes), number=0))
+    return trim(cast(Any, model or FakeModel()), [(cast(Any, scored), decisions)])[0]
 
 
 def parts(*texts: str) -> list[tuple[str, str, bool]]:
@@ -178,7 +178,7 @@ def test_only_what_the_model_keeps_is_looked_into(change: dict[str, Any]) -> Non
 
 def test_no_page_no_cut() -> None:
     # A page without blocks has no view.
-    assert trim(cast(Any, FakeModel()), Page("", (), html=False), cast(Any, SimpleNamespace(view=None)), []) == []
+    assert trim(cast(Any, FakeModel()), [(cast(Any, SimpleNamespace(view=None)), [])]) == [[]]
 
 
 def test_other_blocks_keep_their_decisions_and_places() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from newsfilter.ngrams import Profile
-from newsfilter.normal_form import DIGIT, INVISIBLE, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, PageCodes
+from newsfilter.normal_form import DIGIT, INVISIBLE, LOWER, SPACELESS, STOP, UPPER, Floats, Ints, Joined, PageCodes
 from newsfilter.records import Block, Page
 
 Span = tuple[int, int]
@@ -80,17 +80,31 @@ class Piece(NamedTuple):
     phrase: bool  # cut out of a sentence by its words alone
 
 
-def block_pieces(page: Page, block: Block, codes: PageCodes, profile: Profile) -> list[Piece]:
-    """Cut a block behind its sentences, around its outward links and hidden stretches, and around the words of a sentence that speak most for spam."""
-    return page_pieces(page, [block], codes, profile)[0]
+class Cut(NamedTuple):
+    """A block, cut."""
+
+    page: int  # its number among the joined pages
+    block: int  # its number on the page
+    pieces: list[Piece]
 
 
-def page_pieces(page: Page, blocks: Sequence[Block], codes: PageCodes, profile: Profile) -> list[list[Piece]]:
-    """Cut each of some blocks of a page, as `block_pieces` says."""
-    found = [_spans(page, block) for block in blocks]
-    phrases = iter(_phrases(codes, profile, [span for spans in found for span in spans]))
+def cut_blocks(joined: Joined, profile: Profile, blocks: Sequence[tuple[int, int]]) -> list[Cut]:
+    """Cut blocks behind their sentences, around their outward links and hidden stretches, and around the words of a sentence that speak most for spam.
+
+    Parameters
+    ----------
+    joined, profile
+        Pages, and how their stretches speak for spam.
+    blocks
+        Numbers of pages, and of blocks on them, in order.
+    """
+    found = [_spans(joined.pages[page], joined.pages[page].blocks[number]) for page, number in blocks]
+    owners = np.repeat(np.array([page for page, _ in blocks], np.int64), [len(spans) for spans in found])
+    phrases = iter(_phrases(joined, profile, owners, [span for spans in found for span in spans]))
     result = []
-    for block, spans in zip(blocks, found, strict=True):
+    for (number, block_number), spans in zip(blocks, found, strict=True):
+        page = joined.pages[number]
+        block = page.blocks[block_number]
         pieces: list[Piece] = []
         for start, end in spans:
             inner = next(phrases)
@@ -102,7 +116,7 @@ def page_pieces(page: Page, blocks: Sequence[Block], codes: PageCodes, profile: 
         if pieces:  # what was too much to be cut stays with the last piece
             last = pieces[-1]
             pieces[-1] = Piece(last.start, block.start + len(page.text_of(block).rstrip(SPACES)), last.phrase)
-        result.append(pieces)
+        result.append(Cut(number, block_number, pieces))
     return result
 
 
@@ -116,11 +130,14 @@ def _spans(page: Page, block: Block) -> list[Span]:
     return [(block.start + start, block.start + end) for start, end in cut_at(text, places)[:MAX_PIECES]]
 
 
-def _phrases(codes: PageCodes, profile: Profile, spans: Sequence[Span]) -> list[Span | None]:
-    """Find in each stretch the run of words with the largest sum of margins, in page offsets; None when it is small, or the stretch as a whole."""
+def _phrases(joined: Joined, profile: Profile, owners: Ints, spans: Sequence[Span]) -> list[Span | None]:
+    """Find in each stretch the run of words with the largest sum of margins, in page offsets; None when it is small, or the stretch as a whole.
+
+    `owners` says of each stretch which page it is on.
+    """
     found: list[Span | None] = [None] * len(spans)
-    whole = np.array(spans, np.int64).reshape(-1, 2).T
-    starts, ends = _in_codes(codes, whole)
+    codes = joined.codes
+    starts, ends = _in_codes(codes, np.array(spans, np.int64).reshape(-1, 2).T + joined.texts[owners])
     rising = np.flatnonzero(profile.rises[ends] - profile.rises[starts] >= PHRASE_SUM)
     if not len(rising):
         return found
@@ -129,7 +146,8 @@ def _phrases(codes: PageCodes, profile: Profile, spans: Sequence[Span]) -> list[
     few = lasts - firsts < MIN_WORDS
     for place in np.flatnonzero(few).tolist():
         number = int(rising[place])
-        found[number] = _spaceless_phrase(codes, profile, int(starts[place]), int(ends[place]), spans[number][1])
+        phrase = _spaceless_phrase(codes, profile, int(starts[place]), int(ends[place]))
+        found[number] = phrase and _on_page(joined, int(owners[number]), *phrase, spans[number][1])
     asked = np.flatnonzero(~few)
     if not len(asked):
         return found
@@ -148,7 +166,7 @@ def _phrases(codes: PageCodes, profile: Profile, spans: Sequence[Span]) -> list[
     left, right = borders[begin], borders[stop]
     held = np.flatnonzero((largest >= PHRASE_SUM) & (right - left <= WHOLE_SHARE * (ends - starts)[asked]))
     for place, first, last in zip(rising[asked[held]].tolist(), left[held].tolist(), right[held].tolist(), strict=True):
-        found[place] = _on_page(codes, first, last, spans[place][1])
+        found[place] = _on_page(joined, int(owners[place]), first, last, spans[place][1])
     return found
 
 
@@ -158,7 +176,7 @@ def _first_of_each(found: npt.NDArray[np.bool_], owner: Ints) -> Ints:
     return at[np.searchsorted(owner[at], np.arange(owner[-1] + 1))]
 
 
-def _spaceless_phrase(codes: PageCodes, profile: Profile, start: int, end: int, page_end: int) -> Span | None:
+def _spaceless_phrase(codes: PageCodes, profile: Profile, start: int, end: int) -> Span | None:
     """Find the phrase of a stretch of a script without spaces, in which any character may begin a word."""
     if end - start < 4 * MIN_WORDS or not (codes.kinds[start:end] == SPACELESS).any():
         return None
@@ -167,60 +185,78 @@ def _spaceless_phrase(codes: PageCodes, profile: Profile, start: int, end: int, 
     begin = int(sums[: stop + 1].argmin())
     if sums[stop] - sums[begin] < PHRASE_SUM or stop - begin > WHOLE_SHARE * (end - start):
         return None
-    return _on_page(codes, start + begin, start + stop, page_end)
+    return start + begin, start + stop
 
 
-def _on_page(codes: PageCodes, left: int, right: int, page_end: int) -> Span:
+def _on_page(joined: Joined, page: int, left: int, right: int, page_end: int) -> Span:
     """Return a stretch in page offsets; `page_end` is where the page ends for one that goes up to what the normal form has last."""
-    raw = codes.positions
-    return (left, right) if raw is None else (int(raw[left]), int(raw[right]) if right < len(raw) else page_end)
+    raw, before = joined.codes.positions, int(joined.texts[page])
+    if raw is None:
+        return left - before, right - before
+    return int(raw[left]) - before, int(raw[right]) - before if right < joined.characters[page + 1] - 1 else page_end
 
 
-def piece_matrix(page: Page, codes: PageCodes, profile: Profile, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> Floats:
+def piece_matrix(joined: Joined, profile: Profile, cuts: Sequence[Cut]) -> Floats:
     """Compute the features of pieces.
 
     Parameters
     ----------
-    pieces
-        (block number, its pieces) of every block that is looked into; all that stays of the page should be.
+    joined, profile
+        Pages, and how their stretches speak for spam.
+    cuts
+        Every block that is looked into, in order; all that stays of a page should be. No page's numbers depend on another's.
 
     Returns
     -------
     (n_pieces, len(CUT_FEATURES))
     """
-    spans = [piece for _, block_pieces in pieces for piece in block_pieces]
-    sizes = np.array([len(block_pieces) for _, block_pieces in pieces])
-    raw_starts, raw_ends = np.array([piece.start for piece in spans], np.int64), np.array([piece.end for piece in spans], np.int64)
-    starts, ends = _in_codes(codes, raw_starts), _in_codes(codes, raw_ends)
+    codes = joined.codes
+    spans = [piece for cut in cuts for piece in cut.pieces]
+    sizes = np.array([len(cut.pieces) for cut in cuts], np.int64)
+    owner = np.repeat(np.arange(len(cuts)), sizes)
+    page_of = np.array([cut.page for cut in cuts], np.int64)
+    offsets = joined.texts[page_of][owner]
+    starts = _in_codes(codes, np.array([piece.start for piece in spans], np.int64) + offsets)
+    ends = _in_codes(codes, np.array([piece.end for piece in spans], np.int64) + offsets)
     firsts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     lasts = np.cumsum(sizes) - 1
-    owner = np.repeat(np.arange(len(pieces)), sizes)
     place = np.arange(len(spans)) - firsts[owner]
     margin = profile.margins(starts, ends)
     block_start, block_end = starts[firsts][owner], ends[lasts][owner]
     inside = profile.sums[block_end] - profile.sums[block_start] - (profile.sums[ends] - profile.sums[starts])
     number = profile.counts[block_end] - profile.counts[block_start] - (profile.counts[ends] - profile.counts[starts])
     rest = np.round(inside / np.sqrt(np.maximum(number, 1)) / 100, 2)
-    page_margin = float(np.median(margin)) if len(margin) else 0.0
+    page_margin, largest_margin = _by_page(margin, page_of[owner])
     characters = np.maximum(ends - starts, 1)
     digits, capitals, letters = (_count(codes, starts, ends, kinds) for kinds in ((DIGIT,), (UPPER,), (LOWER, UPPER, SPACELESS)))
     kinds = np.append(codes.kinds, 0)
-    stops = kinds[np.maximum(ends - 1, 0)] == STOP
-    linked, outward, hidden, inline = _inline_shares(page, pieces)
+    stops = kinds[np.maximum(ends - 1, joined.characters[page_of][owner])] == STOP
+    linked, outward, hidden, inline = _inline_shares(joined, cuts)
+    evasions = codes.evasions[joined.blocks[page_of] + np.array([cut.block for cut in cuts], np.int64)]
     columns = (
-        margin, margin - rest, margin - page_margin, np.full(len(spans), page_margin), rest, characters,
+        margin, margin - rest, margin - page_margin, page_margin, rest, characters,
         characters / np.maximum(block_end - block_start, 1), place, sizes[owner] - 1 - place, sizes[owner],
         capitals / np.maximum(letters, 1), digits / characters, stops, kinds[starts] == LOWER,
         np.where(place > 0, np.concatenate(([False], stops[:-1])), True), linked, outward, hidden, inline,
-        _holds(_ADDRESS, _MAYBE_ADDRESS, page, pieces), _holds(_NUMBERED, _MAYBE_NUMBERED, page, pieces),
-        codes.evasions[[number for number, _ in pieces]][owner] / characters, np.full(len(spans), page.html),
-        np.full(len(spans), margin.max(initial=-99.0)), [piece.phrase for piece in spans],
+        _holds(_ADDRESS, _MAYBE_ADDRESS, joined, cuts), _holds(_NUMBERED, _MAYBE_NUMBERED, joined, cuts),
+        evasions[owner] / characters, np.array([page.html for page in joined.pages])[page_of][owner],
+        largest_margin, [piece.phrase for piece in spans],
     )  # fmt: skip
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=1).astype(np.float32)
 
 
 def _in_codes(codes: PageCodes, places: Ints) -> Ints:
     return places if codes.positions is None else np.searchsorted(codes.positions, places)
+
+
+def _by_page(margin: npt.NDArray[np.float64], page_of: Ints) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return of each piece the median margin of its page's pieces, and the largest; pieces of a page stand together."""
+    borders = np.flatnonzero(np.diff(page_of, prepend=-1))
+    pages = np.split(margin, borders[1:])
+    sizes = [len(page) for page in pages]
+    return np.repeat([np.median(page) if len(page) else 0.0 for page in pages], sizes), np.repeat(
+        [page.max(initial=-99.0) for page in pages], sizes
+    )
 
 
 def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -> Ints:
@@ -230,32 +266,33 @@ def _count(codes: PageCodes, starts: Ints, ends: Ints, kinds: tuple[int, ...]) -
     return running[ends] - running[starts]
 
 
-def _holds(pattern: re.Pattern[str], maybe: re.Pattern[str], page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> list[bool]:
+def _holds(pattern: re.Pattern[str], maybe: re.Pattern[str], joined: Joined, cuts: Sequence[Cut]) -> list[bool]:
     """Of each piece: whether a match of the pattern in its block begins in it. `maybe` finds something wherever the pattern does."""
     result = []
-    for _, block_pieces in pieces:
-        start, end = (block_pieces[0].start, block_pieces[-1].end) if block_pieces else (0, 0)
-        if maybe.search(page.text, start, end) is None:
-            result += [False] * len(block_pieces)
+    for page, _, pieces in cuts:
+        text = joined.pages[page].text
+        start, end = (pieces[0].start, pieces[-1].end) if pieces else (0, 0)
+        if maybe.search(text, start, end) is None:
+            result += [False] * len(pieces)
             continue
-        found = [match.start() for match in pattern.finditer(page.text, start, end)]
-        result += [any(first <= place < last for place in found) for first, last, _ in block_pieces]
+        found = [match.start() for match in pattern.finditer(text, start, end)]
+        result += [any(first <= place < last for place in found) for first, last, _ in pieces]
     return result
 
 
-def _inline_shares(page: Page, pieces: Sequence[tuple[int, Sequence[Piece]]]) -> tuple[list[float], list[float], list[float], list[float]]:
+def _inline_shares(joined: Joined, cuts: Sequence[Cut]) -> tuple[list[float], list[float], list[float], list[float]]:
     """Of each piece: the shares that are linked, linked to another host, hidden; and whether it is just one inline stretch."""
     linked: list[float] = []
     outward: list[float] = []
     hidden: list[float] = []
     whole: list[float] = []
-    for number, block_pieces in pieces:
-        block = page.blocks[number]
+    for page, number, pieces in cuts:
+        block = joined.pages[page].blocks[number]
         if not block.inline:
             for shares in (linked, outward, hidden, whole):
-                shares.extend([0.0] * len(block_pieces))
+                shares.extend([0.0] * len(pieces))
             continue
-        for start, end, _ in block_pieces:
+        for start, end, _ in pieces:
             size = max(end - start, 1)
             over = [(min(mark.end, end) - max(mark.start, start), mark) for mark in block.inline if mark.start < end and mark.end > start]
             linked.append(sum(part for part, mark in over if mark.linked) / size)

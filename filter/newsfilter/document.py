@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata as installed
 from typing import Any
@@ -31,7 +31,17 @@ from newsfilter.trim import trim
 from newsfilter.verdict import judge, telling
 
 BATCH_SIZE = 32  # documents whose blocks the model scores together; more gains nothing and holds more pages in memory
-STAGES = ("decode", "extract", "segment", "score", "decide", "language", "assemble", "record")
+STAGES = ("decode", "extract", "segment", "score", "decide", "cut", "language", "assemble", "record")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A document on its way: what its blocks are held to be so far."""
+
+    page: Page
+    scored: Scored
+    title: str | None
+    decisions: list[Decision]
 
 
 class Cleaner:
@@ -80,13 +90,14 @@ class Cleaner:
         read = [self._attempt(self._read, source) for source in sources]
         pages = [page for result in read if not isinstance(result, Exception) for page in (result[1],)]
         with self._timed("score"):
-            scored = iter(self.model.score(pages))
+            scored = self.model.score(pages)
+        drafts = [self._attempt(self._draft, *item) for item in zip(pages, scored, strict=True)]
+        self._trim([draft for draft in drafts if not isinstance(draft, Exception)])
+        waiting = iter(drafts)
         results: list[Article | Exception] = []
         for source, result in zip(sources, read, strict=True):
-            if isinstance(result, Exception):
-                results.append(result)
-                continue
-            results.append(self._attempt(self._finish, source, *result, next(scored)))
+            last = result if isinstance(result, Exception) else next(waiting)
+            results.append(last if isinstance(last, Exception) else self._attempt(self._finish, source, result[0], last))
         return results
 
     @staticmethod
@@ -106,8 +117,9 @@ class Cleaner:
             Whatever the document fails with.
         """
         decoding, page = self._read(source)
-        article = self._finish(source, decoding, page, self.model.score([page])[0], everything=True)
-        return page, article
+        draft = self._draft(page, self.model.score([page])[0])
+        self._trim([draft])
+        return page, self._finish(source, decoding, draft, everything=True)
 
     def read(self, source: Source) -> Page:
         """Decode one document and cut it into blocks, no more."""
@@ -127,16 +139,27 @@ class Cleaner:
         with self._timed("segment"):
             return decoding, segment(decoding.text)
 
-    def _finish(self, source: Source, decoding: Decoding, page: Page, scored: Scored, *, everything: bool = False) -> Article:
-        if decoding.how == "not-read":
-            return too_large(source, len(source.raw), self.settings, self.model)
+    def _draft(self, page: Page, scored: Scored) -> Draft:
         with self._timed("decide"):
             decisions = self._decide(page, scored)
             title = find_headline(page, decisions)
-            decisions = trim(self.model, page, scored, repeated_headline(page, dateline_lines(page, decisions), title))
-            decisions = keep_labels(decisions, self.settings.keep)
+            return Draft(page, scored, title, repeated_headline(page, dateline_lines(page, decisions), title))
+
+    def _trim(self, drafts: Sequence[Draft]) -> None:
+        """Cut spam out of the blocks that stay, of all documents at once."""
+        with self._timed("cut"):
+            trimmed = trim(self.model, [(draft.scored, draft.decisions) for draft in drafts])
+        for draft, decisions in zip(drafts, trimmed, strict=True):
+            draft.decisions = decisions
+
+    def _finish(self, source: Source, decoding: Decoding, draft: Draft, *, everything: bool = False) -> Article:
+        if decoding.how == "not-read":
+            return too_large(source, len(source.raw), self.settings, self.model)
+        page, scored = draft.page, draft.scored
+        with self._timed("decide"):
+            decisions = keep_labels(draft.decisions, self.settings.keep)
             decisions = find_evidence(self.model, page, scored.view, decisions, everything=everything)
-            about = _about(page, decisions, title)
+            about = _about(page, decisions, draft.title)
             if self.settings.repair:
                 about = replace(about, title=mended(about.title), byline=mended(about.byline), site=mended(about.site))
         with self._timed("language"):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from newsfilter.features import neighbour_matrix, place_matrix, shape_matrix, summary_row
 from newsfilter.linear import Linear
 from newsfilter.ngrams import Grams, markup_rows, part_grams, text_rows, weighted_sums
-from newsfilter.normal_form import Floats, PageCodes, Tables, join_pages
+from newsfilter.normal_form import Floats, Joined, PageCodes, Tables, join_pages
 from newsfilter.records import Page
 from newsfilter.sequence import SEQUENCE_LABELS, sequence_matrix
 
@@ -31,6 +31,9 @@ class View:
     codes: PageCodes
     grams: list[Grams]
     labels: tuple[str, ...]
+    joined: Joined  # with the pages that were viewed with it
+    joined_grams: list[Grams]
+    number: int  # the page's among them
 
     def summary(self, body: npt.NDArray[np.float64]) -> Floats:
         """Return what the trees see that tell what kind of document the page is."""
@@ -117,7 +120,19 @@ def view_pages(
     for number, page in enumerate(pages):
         own = joined.own(number)
         views.append(
-            View(page, names, matrix[own], words[own], text_scores[own], joined.part(number), part_grams(joined, grams, number), labels)
+            View(
+                page,
+                names,
+                matrix[own],
+                words[own],
+                text_scores[own],
+                joined.part(number),
+                part_grams(joined, grams, number),
+                labels,
+                joined,
+                grams,
+                number,
+            )
         )
     return views
 

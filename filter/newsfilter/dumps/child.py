@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from newsfilter.classifier import Model
-from newsfilter.document import Cleaner, software, too_large
+from newsfilter.classifier import Model, Scored
+from newsfilter.document import Cleaner, Draft, software, too_large
 from newsfilter.dumps.documents import Oversized
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
@@ -27,7 +27,7 @@ from newsfilter.dumps.process import ANSWER, DONE, FINISHING, HEADER, READING, R
 from newsfilter.errors import NewsfilterError
 from newsfilter.model_file import load_model
 from newsfilter.provenance import encode_record
-from newsfilter.records import Article, Source
+from newsfilter.records import Article, Page, Source
 from newsfilter.settings import Settings
 
 DETAIL_CHARACTERS = 2_000  # of an exception's text; it may quote the whole page
@@ -54,6 +54,7 @@ class TimedCleaner(Cleaner):
         self._say = say
         self._spent: dict[int, float] = {}  # CPU seconds of each document of the batch, without the model's, which are the batch's
         self._to_read: deque[int] = deque()  # numbers of the batch's documents
+        self._to_draft: deque[int] = deque()
         self._to_finish: deque[int] = deque()
 
     def answer(self, items: Sequence[Source | Oversized]) -> None:
@@ -68,7 +69,7 @@ class TimedCleaner(Cleaner):
 
     def _answer(self, sources: dict[int, Source]) -> None:
         """Clean documents, given by their numbers. Where the scoring fails, which is of all together, each is cleaned by itself."""
-        self._spent, self._to_read, self._to_finish = {}, deque(sources), deque()
+        self._spent, self._to_read, self._to_draft, self._to_finish = {}, deque(sources), deque(), deque()
         results = self._attempt(self.clean_batch, list(sources.values()))
         if isinstance(results, Exception) and len(sources) > 1:
             for number, source in sources.items():
@@ -83,7 +84,7 @@ class TimedCleaner(Cleaner):
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        if stage == "score":
+        if stage in {"score", "cut"}:
             self._say(SCORING, 0, None)
         with super()._timed(stage):
             yield
@@ -92,8 +93,15 @@ class TimedCleaner(Cleaner):
         number = self._to_read.popleft()
         with self._watched(READING, number):
             result = super()._read(source)
-        self._to_finish.append(number)
+        self._to_draft.append(number)
         return result
+
+    def _draft(self, page: Page, scored: Scored) -> Draft:
+        number = self._to_draft.popleft()
+        with self._watched(FINISHING, number):
+            draft = super()._draft(page, scored)
+        self._to_finish.append(number)
+        return draft
 
     def _finish(self, source: Source, *arguments: Any, **options: Any) -> Article:
         number = self._to_finish.popleft()

@@ -11,11 +11,11 @@ from joblib import Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
 
-from newsfilter.cuts import MIN_CHARACTERS, block_pieces, piece_matrix
+from newsfilter.cuts import MIN_CHARACTERS, cut_blocks, piece_matrix
 from newsfilter.forest import LEAF_UNITS, Trees
 from newsfilter.linear import Linear
 from newsfilter.ngrams import MARKUP_BITS, TEXT_BITS, markup_rows, spam_profile, text_rows
-from newsfilter.normal_form import Floats, Tables, page_codes
+from newsfilter.normal_form import Floats, Tables, join_pages, page_codes
 from newsfilter.records import KINDS, LABELS
 from newsfilter.training.corpus import Example, Say
 from newsfilter.training.glue import GluedPage, is_spam
@@ -258,18 +258,15 @@ def cut_design(
     """Return the features of all pieces, which of them are spam, and their weights; each page with the text weights that have not seen it."""
     matrices, spam, weights = [], [], []
     for item, text in glued:
-        codes = page_codes(item.page, tables)
-        profile = spam_profile(text_rows(codes), text.margins(labels), len(codes.kinds))
-        pieces = [
-            (number, block_pieces(item.page, block, codes, profile))
-            for number, block in enumerate(item.page.blocks)
-            if block.end - block.start >= MIN_CHARACTERS
-        ]
-        if not pieces:
+        joined = join_pages([item.page], tables)
+        profile = spam_profile(text_rows(joined.codes), text.margins(labels), len(joined.codes.kinds))
+        long = [(0, number) for number, block in enumerate(item.page.blocks) if block.end - block.start >= MIN_CHARACTERS]
+        if not long:
             continue
-        matrices.append(piece_matrix(item.page, codes, profile, pieces))
-        spam += [is_spam(piece.start, piece.end, item.spam) for _, block in pieces for piece in block]
-        weights += [item.weight for _, block in pieces for _ in block]
+        cuts = cut_blocks(joined, profile, long)
+        matrices.append(piece_matrix(joined, profile, cuts))
+        spam += [is_spam(piece.start, piece.end, item.spam) for cut in cuts for piece in cut.pieces]
+        weights += [item.weight for cut in cuts for _ in cut.pieces]
     return np.concatenate(matrices), np.array(spam), np.array(weights, np.float64)
 
 
