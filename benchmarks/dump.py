@@ -3,7 +3,7 @@
     python benchmarks/dump.py FOLDER [--minutes 10 | --documents N] [--rounds 2] [--datatrove-python PATH] [--memory 2000 20000] [--json FILE]
 
 FOLDER holds HTML pages (the suffix .html), or is a DATA folder as docs/benchmarks.md describes. Its pages, over and over under other addresses,
-are packed into WARC files, a gzip member a record; 4 KB of the text of each into JSONL. Every command is run with a small dump and with a large one,
+are packed into WARC files, a gzip member a record; 4 KB of the text of each into JSONL, and of a DATA folder 4 KB of the articles alone. Every command is run with a small dump and with a large one,
 and its rate is that of the difference: start-up and the end of the run, where a worker waits for the other, are in both.
 
 DataTrove runs in an environment of its own, since it wants an older trafilatura:
@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -30,7 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.dump_cost import costs
-from benchmarks.dump_input import Page, read_pages, read_texts, write_texts, write_warcs
+from benchmarks.dump_input import Page, read_articles, read_pages, read_texts, write_texts, write_warcs
 from benchmarks.dump_tables import show
 from benchmarks.peers import commit, versions
 from benchmarks.watch import Used, watched
@@ -38,7 +37,7 @@ from benchmarks.watch import Used, watched
 HERE = Path(__file__).parent
 CLEAN = (sys.executable, "-m", "newsfilter", "clean")
 ONE, TWO, LOOP, DATATROVE = "newsfilter, 1 job", "newsfilter, 2 jobs", "trafilatura, plain loop", "DataTrove, 2 workers"
-TEXT, NO_LANGUAGE = "newsfilter, text, 1 job", "newsfilter, text, 1 job, --no-language"
+TEXTS_OF = ("text", "articles")  # scraped with furniture around it; the article alone
 COST_PAGES = 400  # cleaned one by one, for what a page's time grows with
 SMALL = 8  # the large dump is so many times the small one
 TEXTS = 4  # texts for each page: they take a tenth of the time
@@ -88,15 +87,10 @@ def subjects(datatrove: Path | None) -> Subjects:
     return found
 
 
-def text_subjects() -> Subjects:
-    """The commands over texts."""
-    found: Subjects = {TEXT: _clean("--jobs", "1")}
-    if (
-        "--no-language"
-        in subprocess.run([*CLEAN, "--help"], capture_output=True, text=True, check=True, env=os.environ | ENVIRONMENT).stdout
-    ):
-        found[NO_LANGUAGE] = _clean("--jobs", "1", "--no-language")
-    return found
+def text_subjects(kind: str) -> Subjects:
+    """The commands over texts of a kind."""
+    name = f"newsfilter, {kind}, 1 job"
+    return {name: _clean("--jobs", "1"), f"{name}, --no-language": _clean("--jobs", "1", "--no-language")}
 
 
 def _clean(*options: str) -> Callable[[Path, Path], list[str]]:
@@ -154,13 +148,12 @@ def sizes_for(options: argparse.Namespace, pages: Sequence[Page], folder: Path) 
     return small * each, max(small + 1, round(documents / each)) * each
 
 
-def measure_texts(pages: Sequence[Page], sizes: tuple[int, int], rounds: int, folder: Path) -> dict[str, list[Pair]]:
+def measure_texts(kind: str, texts: Sequence[Page], sizes: tuple[int, int], rounds: int, folder: Path) -> dict[str, list[Pair]]:
     """The rates of 4 KB texts."""
-    texts = read_texts(pages[: sizes[1]])
     dumps = (folder / "small.jsonl", folder / "large.jsonl")
     for path, size in zip(dumps, sizes, strict=True):
         write_texts(texts, size, path)
-    return measure(text_subjects(), dumps, sizes, rounds, folder / "out")
+    return measure(text_subjects(kind), dumps, sizes, rounds, folder / "out")
 
 
 def machine() -> dict[str, Any]:
@@ -199,7 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         html = measure(
             subjects(options.datatrove_python), two_dumps(pages, sizes, options.records, work), sizes, options.rounds, work / "out"
         )
-        text = measure_texts(pages, (TEXTS * sizes[0], TEXTS * sizes[1]), options.rounds, work)
+        text: dict[str, list[Pair]] = {}
+        for kind, texts in zip(TEXTS_OF, (read_texts(pages[: sizes[1]]), read_articles(options.folder)), strict=True):
+            if texts:
+                text |= measure_texts(kind, texts, (TEXTS * sizes[0], TEXTS * sizes[1]), options.rounds, work)
         memory: dict[str, list[Pair]] = {}
         if options.memory:
             few = (options.memory[0], options.memory[1])

@@ -1,8 +1,11 @@
 """The benchmark of dumps: what it builds can be read, what it watches is seen, and it runs."""
 
 import gzip
+import io
 import json
+import lzma
 import sys
+import tarfile
 from itertools import islice
 from pathlib import Path
 
@@ -11,13 +14,14 @@ from conftest import ROOT, article
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.dump import LOOP, ONE, TEXT, TWO, Pair, Run, main, run
-from benchmarks.dump_input import TEXT_BYTES, read_pages, read_texts, repeated, text_of, write_texts, write_warcs
+from benchmarks.dump import LOOP, ONE, TWO, Pair, Run, main, run
+from benchmarks.dump_input import TEXT_BYTES, read_articles, read_pages, read_texts, repeated, text_of, write_texts, write_warcs
 from benchmarks.dump_tables import spread
 from benchmarks.watch import FailedError, Used, watched
 
 from newsfilter.dumps.documents import Document
 from newsfilter.dumps.readers import ReadOptions, reader_of
+from newsfilter.training.corpus import PAGE_SETS
 
 MEGABYTES = 100
 
@@ -64,6 +68,27 @@ def test_texts_are_four_kilobytes(folder: Path, tmp_path: Path) -> None:
     assert all(row["text"].startswith("Home\n\nFerry number") for row in rows)
     with pytest.raises(SystemExit, match="no page has"):
         read_texts([("https://ferry.example/", b"<p>Short.</p>")])
+
+
+def test_articles_are_cut_to_four_kilobytes(tmp_path: Path) -> None:
+    """Of a DATA folder's articles those count that have so much; what has no gold text gives none."""
+    (tmp_path / "pages").mkdir()
+    long = "Köprü açıldı. " * 400
+    for name in PAGE_SETS:
+        rows: list[dict[str, str | None]] = [
+            {"id": f"{name}1", "text": long},
+            {"id": f"{name}2", "text": "Kısa."},
+            {"id": f"{name}3", "text": None},
+        ]
+        with lzma.open(tmp_path / f"pages/{name}.jsonl.xz", "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(row) + "\n" for row in rows)
+        with tarfile.open(tmp_path / f"pages/{name}.tar.xz", "w:xz") as archive:
+            for row in rows:
+                archive.addfile(tarfile.TarInfo(f"{row['id']}.html"), io.BytesIO())
+    found = read_articles(tmp_path)
+    assert sorted(url for url, _ in found) == sorted(f"https://{name}.example/{name}1" for name in PAGE_SETS)
+    assert all(long.startswith(text.decode()) and TEXT_BYTES - 1 <= len(text) <= TEXT_BYTES for _, text in found)
+    assert read_articles(tmp_path / "pages") == []
 
 
 def test_a_folder_without_pages_is_refused(tmp_path: Path) -> None:
@@ -125,7 +150,7 @@ def test_the_benchmark_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert {name: [run["documents"] for run in (pairs[0]["small"], pairs[0]["large"])] for name, pairs in found["html"].items()} == {
         ONE: [4, 12], TWO: [4, 12], LOOP: [4, 12],
     }  # fmt: skip
-    assert found["text"][TEXT][0]["large"]["said"]["counts"]["documents"] == 48
+    assert found["text"]["newsfilter, text, 1 job"][0]["large"]["said"]["counts"]["documents"] == 48
     assert [found["memory"][TWO][0][size]["documents"] for size in ("small", "large")] == [4, 8]
     assert {"child", "worker", "main"} <= found["memory"][TWO][0]["large"]["used"]["peaks"].keys()
     for row in (
