@@ -233,11 +233,52 @@ def test_a_line_of_a_hundred_megabytes_is_a_finding_not_a_crash(tmp_path: Path) 
     assert ran.returncode == 1
 
 
+def test_a_large_file_is_read_as_it_is_judged(tmp_path: Path) -> None:
+    """A quarter of a gigabyte of rows, in a process of its own, with a judge that takes no time: some sixteen rows are held."""
+    with (tmp_path / "a.jsonl").open("w", encoding="utf-8") as file:
+        row = json.dumps({"text": "a word and another one, " * 10_000})
+        for _ in range(1_000):
+            file.write(f"{row}\n")
+    code = """if True:
+        import re
+        from newsfilter.dumps.keeper import Result
+        from newsfilter.dumps.readers import ReadOptions
+        from newsfilter.gate.judging import judged
+        from newsfilter.gate.targets import find_targets
+        held = []
+        def judge(sources):
+            held.append(len(sources))
+            return [Result(reason="error") for _ in sources]
+        answers = sum(1 for _ in judged(find_targets(["a.jsonl"]).files, ReadOptions(10_000_000), judge))
+        print(answers, max(held), re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    answers, most, kilobytes = map(int, ran.stdout.split())
+    assert (answers, most) == (1_000, 16)
+    assert kilobytes < 90_000
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_of_many_problems_of_a_file_the_first_are_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """A log that ends in .jsonl costs neither memory nor a screen for each of its lines; other files are not affected."""
+    monkeypatch.setattr("newsfilter.cli_check.MOST_PROBLEMS", 3)
+    make_tree(tmp_path, {"log.jsonl": '{"text": ""}\n' + "12:00 started\n" * 10, "b.jsonl": '{"text": ""}\n[]\n'})
+    ran = run("check", "--format", form, "log.jsonl", "b.jsonl")
+    assert ran.status == 2
+    assert [line.split(":")[2] for line in ran.err.splitlines() if ": log.jsonl:" in line][:3] == ["2", "3", "4"]
+    assert "newsfilter: log.jsonl: 7 further lines or rows could not be judged" in ran.err
+    assert "newsfilter: b.jsonl:2: the line is JSON, but no object" in ran.err
+    if form == "json":
+        assert len(json.loads(ran.out)["problems"]) == 5
+
+
 BAD: list[tuple[str, bytes | str, str]] = [
     ("nul.txt", bytes(range(256)) * 40, "fits no charset"),
     ("logo.txt", b"\x89PNG\r\n\x1a\n\0\0", "is no document (image)"),
     ("cut.txt.gz", gzip.compress(article(1).encode())[:60], "ends before its data do"),
     ("a.json", '[{"text": "a"}]', "is JSON, and check reads JSONL only"),
+    ("a; rm b.json", '[{"text": "a"}]', "jq -c '.[]' 'a; rm b.json' > NEW.jsonl"),
     ("a.zip", b"PK\x05\x06" + bytes(18), "newsfilter clean a.zip -o OUT"),
     ("rows.jsonl", f'{json.dumps({"text": article(1)})}\n{{"text": "half', ":2: the line is not JSON"),
     ("latin.jsonl", json.dumps({"text": article(1)}).encode() + b'\n{"text": "\xfd"}\n', ":2: the line or row is not UTF-8"),

@@ -84,7 +84,15 @@ def test_no_option_is_documented_that_does_not_exist() -> None:
         "--name",
         "--editable",
     }
-    for page in ("README.md", "docs/cli.md", "docs/settings.md", "docs/verdicts.md", "docs/labels.md", "docs/record.md", "docs/model.md"):
+    for page in (
+        "README.md",
+        "docs/cli.md",
+        "docs/settings.md",
+        "docs/verdicts.md",
+        "docs/labels.md",
+        "docs/provenance.md",
+        "docs/model.md",
+    ):
         named = {match for span in code_spans(page) for match in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)}
         assert named <= known, page
 
@@ -137,8 +145,8 @@ def test_every_reason_is_documented_with_decision_limit_and_source() -> None:
 
 
 def test_every_edit_kind_and_damage_code_is_documented() -> None:
-    """Who reads a record finds each of its codes in docs/record.md."""
-    assert not missing([*EDIT_KINDS, *DAMAGE_CODES], "docs/record.md")
+    """Who reads a record finds each of its codes in docs/provenance.md."""
+    assert not missing([*EDIT_KINDS, *DAMAGE_CODES], "docs/provenance.md")
 
 
 def test_every_rule_that_decides_is_documented() -> None:
@@ -146,7 +154,7 @@ def test_every_rule_that_decides_is_documented() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.py"))
     rules = set(re.findall(r'"([a-z-]+/[0-9]+)"', code)) - {"newsfilter/provenance/1"}
     assert rules >= {"repeated-headline/1", "dateline/1"}
-    assert not missing([*rules, "model", "policy"], "docs/record.md")
+    assert not missing([*rules, "model", "policy"], "docs/provenance.md")
 
 
 def test_every_public_name_is_documented() -> None:

@@ -39,7 +39,7 @@ def test_python_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_pages_with_examples_are_found() -> None:
     """The README and the four pages that show Python are among those that run."""
-    assert {page.name for page in EXAMPLES} >= {"README.md", "pipelines.md", "python.md", "record.md", "verdicts.md"}
+    assert {page.name for page in EXAMPLES} >= {"README.md", "pipelines.md", "python.md", "provenance.md", "verdicts.md"}
 
 
 RUNNABLE = [

@@ -1,4 +1,4 @@
-"""docs/provenance-1.schema.json describes real records, and nothing else; docs/record.md and docs/cli.md name every key of what a run writes."""
+"""docs/provenance-1.schema.json describes real records, and nothing else; docs/provenance.md and docs/cli.md name every key of what a run writes."""
 
 import inspect
 import json
@@ -103,11 +103,11 @@ def test_every_count_and_key_of_a_run_is_documented(out: Path) -> None:
 
 
 def test_every_way_of_decoding_is_documented(definitions: dict[str, Any]) -> None:
-    """Each value of `how` stands in docs/record.md, and the schema knows it."""
+    """Each value of `how` stands in docs/provenance.md, and the schema knows it."""
     described = (inspect.getdoc(decoding.decode) or "").partition("``how`` is one of")[2]
     ways = re.findall(r"``([\w-]+)``", described)
     assert len(ways) >= 10
-    assert not missing([*ways, "not-read"], "docs/record.md")
+    assert not missing([*ways, "not-read"], "docs/provenance.md")
     assert set(definitions["source"]["properties"]["charset"]["properties"]["how"]["enum"]) == {*ways, "not-read"}
 
 
@@ -224,7 +224,7 @@ def test_the_schema_has_the_tables_of_the_code(definitions: dict[str, Any]) -> N
 
 
 def test_every_key_of_the_schema_is_documented(validator: jsonschema.Draft202012Validator) -> None:
-    """docs/record.md names each key that the schema names."""
+    """docs/provenance.md names each key that the schema names."""
 
     def keys(node: object) -> Iterator[str]:
         if isinstance(node, dict):
@@ -236,4 +236,4 @@ def test_every_key_of_the_schema_is_documented(validator: jsonschema.Draft202012
             for item in node:
                 yield from keys(item)
 
-    assert not missing(sorted(set(keys(validator.schema))), "docs/record.md")
+    assert not missing(sorted(set(keys(validator.schema))), "docs/provenance.md")

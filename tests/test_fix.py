@@ -239,8 +239,8 @@ def test_a_file_that_changes_meanwhile_is_left_as_it_is_now(tmp_path: Path, monk
     """Its record goes, too: the fix was not made."""
     make_tree(tmp_path, {"a.txt": f"Body one.\n\n{SPAM}.\n"})
 
-    def meanwhile(path: Path, data: bytes) -> None:
-        write_whole(path, data)
+    def meanwhile(path: Path, data: bytes, *, durable: bool) -> None:
+        write_whole(path, data, durable=durable)
         (tmp_path / "a.txt").write_text("somebody else's")
 
     monkeypatch.setattr("newsfilter.gate.fixing.write_whole", meanwhile)
@@ -258,6 +258,93 @@ def test_the_record_is_written_before_the_file_is_replaced(run: Run, tmp_path: P
     assert (ran.status, "a.txt: not fixed: " in ran.err, "--resume" in ran.err) == (2, True, False)
     assert (tmp_path / "a.txt").read_text() == spammed(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "newsfilter.toml", "records"]
+
+
+def test_an_interrupt_after_the_file_was_replaced_leaves_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went out of the file stands nowhere else by then."""
+    make_tree(tmp_path, {"a.txt": f"Body one.\n\n{SPAM}.\n"})
+    replace = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        result = replace(self, target)
+        if target.name == "a.txt":
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fixed(tmp_path, target_of(tmp_path / "a.txt"))
+    assert (tmp_path / "a.txt").read_text() == "Body one.\n"
+    [record] = records(tmp_path / "records")
+    assert restore_fix(record, b"Body one.\n") == f"Body one.\n\n{SPAM}.\n".encode()
+
+
+def test_the_record_is_on_the_disk_before_the_file_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in memory, where a power cut would leave the fixed file and no record."""
+    make_tree(tmp_path, {"a.txt": f"Body one.\n\n{SPAM}.\n"})
+    said: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        about = os.fstat(handle)
+        said.append("synced folder" if stat.S_ISDIR(about.st_mode) else f"synced {about.st_size} bytes")
+        fsync(handle)
+
+    def replaced(self: Path, target: Path) -> Path:
+        said.append("file" if target.name == "a.txt" else "record")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    outcome = fixed(tmp_path, target_of(tmp_path / "a.txt"))
+    assert isinstance(outcome, Fixed)
+    assert said == ["synced 10 bytes", f"synced {outcome.record.stat().st_size} bytes", "record", "synced folder", "file"]
+
+
+def test_a_fix_that_is_not_made_leaves_the_record_of_an_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file, fixed, put back and fixed again, has the same record."""
+    text = f"Body one.\n\n{SPAM}.\n"
+    make_tree(tmp_path, {"a.txt": text})
+    assert isinstance(fixed(tmp_path, target_of(tmp_path / "a.txt")), Fixed)
+    make_tree(tmp_path, {"a.txt": text})
+    monkeypatch.setattr("newsfilter.gate.fixing._check_unchanged", lambda _path, _before: (_ for _ in ()).throw(OSError(28, "no room")))
+    assert isinstance(fixed(tmp_path, target_of(tmp_path / "a.txt")), Problem)
+    assert len(records(tmp_path / "records")) == 1
+
+
+@pytest.mark.parametrize("link", ["records", "records/n"])
+def test_records_go_nowhere_by_a_link(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    """A commit can hold a link where the hook writes its records."""
+    outside = tmp_path / "outside"
+    make_tree(tmp_path / "repo", {"n/a.txt": spammed(1), "newsfilter.toml": ""})
+    make_tree(outside, {".keep": ""})
+    (tmp_path / "repo" / link).parent.mkdir(exist_ok=True)
+    (tmp_path / "repo" / link).symlink_to(outside)
+    monkeypatch.chdir(tmp_path / "repo")
+    ran = run("check", "--fix", "--records", "records", "n/a.txt")
+    assert (ran.status, "n/a.txt: not fixed: records leads elsewhere by a symbolic link" in ran.err) == (2, True)
+    assert [path.name for path in outside.rglob("*")] == [".keep"]
+    assert (tmp_path / "repo/n/a.txt").read_text(encoding="utf-8") == spammed(1)
+    assert run("check", "--fix", "--records", str(outside), "n/a.txt").status == 1
+
+
+def test_another_name_of_the_file_keeps_what_it_held(run: Run, tmp_path: Path) -> None:
+    """A hard link, such as into a cache of DVC's, whose files must never change."""
+    make_tree(tmp_path, {"a.txt": spammed(1)})
+    (tmp_path / "cached").hardlink_to(tmp_path / "a.txt")
+    assert run("check", "--fix", "--records", "records", "a.txt").status == 1
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == article(1)
+    assert (tmp_path / "cached").read_text(encoding="utf-8") == spammed(1)
+
+
+def test_a_file_that_was_judged_in_part_is_named_as_left_alone(run: Run, tmp_path: Path) -> None:
+    content = f'{json.dumps({"text": spammed(1)})}\n{{"other": 1}}\n'
+    make_tree(tmp_path, {"a.jsonl": content})
+    ran = run("check", "--fix", "--records", "records", "a.jsonl")
+    assert ran.status == 2
+    assert "a.jsonl:2: " in ran.err
+    assert "newsfilter: a.jsonl: not fixed: not all of it could be judged" in ran.err
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == content
 
 
 def test_records_of_several_fixes_of_one_file_stand_side_by_side(run: Run, tmp_path: Path) -> None:

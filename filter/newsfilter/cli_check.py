@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from newsfilter.dumps.readers import ReadOptions
     from newsfilter.gate.baseline import Baseline, Key
     from newsfilter.gate.config import CheckTable
-    from newsfilter.gate.findings import Finding
+    from newsfilter.gate.findings import Finding, Report
     from newsfilter.gate.judging import Clean
     from newsfilter.gate.labels import Selection
     from newsfilter.gate.targets import Problem, Targets
 
 CLEAN, FOUND, UNJUDGED = 0, 1, 2
+MOST_PROBLEMS = (
+    1_000  # of one file that are named; the others are counted: a log of a million lines that ends in .jsonl is one mistake, not a million
+)
+
+
+_NOTHING: "Counter[Key]" = Counter()  # what the baseline accepts in most rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +51,28 @@ class Tally:
 
     findings: int = 0
     problems: "list[Problem]" = field(default_factory=list)
-    found: "dict[str, dict[int | None, Counter[Key]]]" = field(
-        default_factory=dict
-    )  # file -> rows with findings -> what was accepted in them
+    troubled: Counter[str] = field(default_factory=Counter)  # file -> problems, those that were not named among them
+    found: "dict[str, dict[int | None, Counter[Key]]]" = field(default_factory=dict)  # as `_note` leaves it
     whole: set[str] = field(default_factory=set)  # files with a finding that is about a document as a whole
 
     def add_problem(self, problem: "Problem") -> None:
-        """Note and tell a problem."""
-        from newsfilter.gate.rendering import problem_line  # noqa: PLC0415 - --help does without
+        """Note and tell a problem, unless its file has had too many."""
+        self.troubled[problem.name] += 1
+        if self.troubled[problem.name] <= MOST_PROBLEMS:
+            self.name(problem)
+
+    def name_more(self) -> None:
+        """Say how many problems were not told, once all files are judged."""
+        from newsfilter.gate.targets import Problem  # noqa: PLC0415 - --help does without
+
+        for name, number in self.troubled.items():
+            if number > MOST_PROBLEMS:
+                more = _count(number - MOST_PROBLEMS, "further line or row", "further lines or rows")
+                self.name(Problem(name, f"{more} could not be judged; mend those above, then check again"))
+
+    def name(self, problem: "Problem") -> None:
+        """Name a problem, however many its file has had."""
+        from newsfilter.gate.rendering import problem_line  # noqa: PLC0415 - as above
 
         self.problems.append(problem)
         complain(problem_line(problem, visible))
@@ -71,7 +91,7 @@ def check(known: Namespace) -> int:
                 tally.add_problem(problem)
             if known.write_baseline is not None:
                 return _write_baseline(known.write_baseline, order, clean, tally)
-            _print(known.format, order, clean, tally)
+            _print(known.format, _findings(order, clean, tally, fix=known.fix), order, tally)
             if known.fix:
                 _fix(known.records, order, clean, tally)
     except StoppedError as error:  # a model that does not load, a baseline that cannot be written: nothing was judged, or nobody can tell
@@ -144,8 +164,8 @@ def _model(known: Namespace, table: "CheckTable", path: Path | None) -> tuple[Pa
     return model, digest
 
 
-def _findings(order: Order, clean: "Clean", tally: Tally) -> "Iterator[Finding]":
-    """Judge all files and yield what is found; problems and totals go to the tally."""
+def _findings(order: Order, clean: "Clean", tally: Tally, *, fix: bool = False) -> "Iterator[Finding]":
+    """Judge all files and yield what is found; problems and totals go to the tally, for `fix` with the rows that have findings."""
     from newsfilter.gate.baseline import without_accepted  # noqa: PLC0415 - as above
     from newsfilter.gate.findings import report_of  # noqa: PLC0415 - as above
     from newsfilter.gate.judging import judged  # noqa: PLC0415 - as above
@@ -158,19 +178,25 @@ def _findings(order: Order, clean: "Clean", tally: Tally) -> "Iterator[Finding]"
         for problem in report.problems:
             tally.add_problem(problem)
         if report.findings:
-            rows = tally.found.setdefault(report.name, {})
-            rows[None if report.unit is None else report.unit.offset] = accepted
+            _note(report, accepted, tally, rows=fix)
         for finding in report.findings:
             tally.findings += 1
             if finding.mark.whole:
                 tally.whole.add(report.name)
             yield finding
+    tally.name_more()
 
 
-def _print(form: str, order: Order, clean: "Clean", tally: Tally) -> None:
+def _note(report: "Report", accepted: "Counter[Key]", tally: Tally, *, rows: bool) -> None:
+    """Note that a file has findings and, for --fix, what the baseline accepts in which of its rows; a large file has many, and most accept nothing."""
+    noted = tally.found.setdefault(report.name, {})
+    if rows:
+        noted[None if report.unit is None else report.unit.offset] = accepted or _NOTHING
+
+
+def _print(form: str, found: "Iterator[Finding]", order: Order, tally: Tally) -> None:
     from newsfilter.gate.rendering import as_json, as_sarif, finding_line  # noqa: PLC0415 - as above
 
-    found = _findings(order, clean, tally)
     if form == "text":
         for finding in found:
             print(finding_line(finding, visible))
@@ -198,11 +224,14 @@ def _fix(records: Path, order: Order, clean: "Clean", tally: Tally) -> None:
     from newsfilter.gate.rendering import safe_path  # noqa: PLC0415 - as above
     from newsfilter.gate.targets import Problem  # noqa: PLC0415 - as above
 
-    unjudged = {problem.name for problem in tally.problems}
+    unjudged = set(tally.troubled)
     asked = FixOrder(records, order.selection, order.options, clean)
     for target in order.targets.files:
         rows = tally.found.get(target.name)
-        if rows is None or target.name in unjudged:  # what could not be judged has been named, and is left as it is
+        if rows is None:
+            continue
+        if target.name in unjudged:
+            tally.name(Problem(target.name, "not fixed: not all of it could be judged, see above"))
             continue
         outcome = fix_file(target, rows, asked, whole=target.name in tally.whole)
         if isinstance(outcome, Problem):
@@ -218,7 +247,7 @@ def _summary(order: Order, tally: Tally) -> str:
     files = len(order.targets.files)
     text = f"{_count(tally.findings, 'finding')} in {len(tally.found)} of {_count(files, 'file')}"
     if tally.problems:
-        text += f"; {_count(len({problem.name for problem in tally.problems}), 'file')} not judged or not fixed as a whole"
+        text += f"; {_count(len(tally.troubled), 'file')} not judged or not fixed as a whole"
     if order.targets.skipped:
         text += f"; not looked at: {', '.join(f'{count} {kind}' for kind, count in sorted(order.targets.skipped.items()))}"
     return text

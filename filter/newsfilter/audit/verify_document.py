@@ -122,7 +122,7 @@ def _record_faults(record: dict[str, Any], body: str | None, line: Line) -> Iter
     wanted = line_of(record, b"", decisions) | {"record_sha256": line.get("record_sha256"), "output": line.get("output")}
     other = [key for key in wanted if line.get(key) != wanted[key]]
     if other:
-        yield f"the ledger's line says another {', '.join(other)}"
+        yield f"the ledger's line differs in {', '.join(other)}"
 
 
 def _place_faults(record: dict[str, Any], size: int) -> Iterator[str]:

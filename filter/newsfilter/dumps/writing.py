@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -35,8 +35,15 @@ def stopped_by(error: OSError, path: Path) -> StoppedError:
     return StoppedError(f"{path}: cannot be written ({error.strerror or error}); {advice} and run the same command again with --resume")
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | Iterable[bytes], *, durable: bool = False) -> None:
     """Write a file under a temporary name beside `path`, then rename it, so that `path` is never half a file.
+
+    Parameters
+    ----------
+    data
+        All of it, or piece by piece.
+    durable
+        Return only when storage says that it has the file, name and all: for what something else is given up for.
 
     Raises
     ------
@@ -47,14 +54,27 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         try:
             with _created(temporary) as stream:
-                stream.write(data)
+                stream.writelines([data] if isinstance(data, bytes) else data)
+                if durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             temporary.replace(path)
+            if durable:
+                _sync_folder(path.parent)
         except BaseException:  # an interrupt too must leave nothing behind
             with suppress(OSError):
                 temporary.unlink()
             raise
     except OSError as error:
         raise stopped_by(error, path) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _created(path: Path) -> BinaryIO:

@@ -4,9 +4,10 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from newsfilter.dumps.names import safe_component
 from newsfilter.errors import RecordError
@@ -38,33 +39,62 @@ class Digests:
     bytes: int
 
 
-def fix_record(
-    name: str, before: Digests, after: Digests, cuts: Sequence[Cut], judged: dict[str, Any], selection: Selection
-) -> dict[str, Any]:
-    """Return the record of one fixed file; keys in the order of the schema.
+class Removals:
+    """What goes out of one file: the record's rows, in a temporary file, since a large file can lose millions of stretches."""
+
+    def __init__(self) -> None:
+        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        self._gone = 0  # bytes
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    def add(self, cuts: Iterable[Cut], used: str) -> None:
+        """Take in what goes next, in the order of the file; `used` is the charset that it was read in."""
+        for cut in cuts:
+            row = _row(cut, cut.start - self._gone, used)
+            self._rows.write(_dumped(row) + b"\n")
+            self._gone += len(cut.data)
+            self.count += 1
+
+    def rows(self) -> Iterator[bytes]:
+        """Yield the rows as the record has them, encoded."""
+        self._rows.seek(0)
+        for line in self._rows:
+            yield line[:-1]
+
+    def cuts(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each stretch: where it begins in the original file, and its bytes."""
+        for line in self.rows():
+            row = json.loads(line)
+            yield row["at"][0], _data(row)
+
+
+def fix_record(name: str, kind: str, before: Digests, after: Digests, judged: dict[str, Any], selection: Selection) -> dict[str, Any]:
+    """Return the record of one fixed file, but for what was removed; keys in the order of the schema.
 
     Parameters
     ----------
     name
         The file's, relative to the working folder where it lies in it.
-    cuts
-        In the order of the file.
+    kind
+        ``text`` or ``jsonl``.
     judged
         A provenance record of what was judged in it: charset, model, settings and software are taken from it.
     """
     charset = judged["source"]["charset"]
-    removed, gone = [], 0
-    for cut in cuts:
-        removed.append(_row(cut, cut.start - gone, charset["used"]))
-        gone += len(cut.data)
     return {
         "schema": SCHEMA,
         "file": name,
-        "format": "text" if not cuts or cuts[0].row is None else "jsonl",
+        "format": kind,
         "before": asdict(before),
         "after": asdict(after),
         "charset": {"used": charset["used"], "how": charset["how"]},
-        "removed": removed,
+        "removed": [],
         "model": judged["model"],
         "settings": judged["settings"],
         "selection": {"select": list(selection.select), "ignore": list(selection.ignore), "min_probability": selection.least},
@@ -95,9 +125,23 @@ def record_name(record: dict[str, Any]) -> str:
     return f"{'/'.join(parts)}.{digests}{SUFFIX}"
 
 
-def encode_fix(record: dict[str, Any]) -> bytes:
-    """Return a record as it is written: UTF-8 JSON on one line, a line break at the end."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+def encode_fix(record: dict[str, Any], removals: Removals) -> Iterator[bytes]:
+    """Yield a record and its rows as they are written: UTF-8 JSON on one line, a line break at the end."""
+    keys = list(record)
+    place = keys.index("removed")
+    yield _dumped({key: record[key] for key in keys[:place]})[:-1] + b',"removed":['
+    for number, row in enumerate(removals.rows()):
+        yield b"," + row if number else row
+    yield b"]," + _dumped({key: record[key] for key in keys[place + 1 :]})[1:] + b"\n"
+
+
+def _dumped(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def _data(row: dict[str, Any]) -> bytes:
+    data: bytes = base64.b64decode(row["base64"], validate=True) if "base64" in row else row["bytes"].encode("utf-8")
+    return data
 
 
 def restore_fix(record: dict[str, Any], fixed: bytes) -> bytes:
@@ -118,7 +162,7 @@ def restore_fix(record: dict[str, Any], fixed: bytes) -> bytes:
             )
         parts, at = [], 0
         for number, row in enumerate(record["removed"]):
-            data = base64.b64decode(row["base64"], validate=True) if "base64" in row else row["bytes"].encode("utf-8")
+            data = _data(row)
             if not at <= row["after"] <= len(fixed):
                 raise RecordError(
                     f"removed stretch {number} stands at {row['after']}, where there is no place for it; the record was changed"

@@ -1,6 +1,7 @@
 """Files to documents, and documents to what the model says of them; all judging happens in the child process that a `Keeper` keeps."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def _document(target: Target, options: ReadOptions) -> Iterator[Unit | Problem]:
             yield Problem(target.name, f"is no document ({document.kind}); leave it out")
         return
     if target.name.lower().removesuffix(".gz").endswith(".json"):
-        yield Problem(target.name, _UNREADABLE_JSON.format(name=target.name))
+        yield Problem(target.name, _UNREADABLE_JSON.format(name=shlex.quote(target.name)))
         return
     if isinstance(document, Source) and target.media_type is not None:
         document = Source(document.raw, document.uri, target.media_type)

@@ -17,7 +17,7 @@ from newsfilter.dumps.readers.jsonl import Row
 from newsfilter.dumps.readers.jsonl import read as read_jsonl
 from newsfilter.dumps.readers.opening import open_binary
 from newsfilter.gate.drafts import Accepted, Draft, NotFixedError, settle
-from newsfilter.gate.fix_record import Cut
+from newsfilter.gate.fix_record import Cut, Removals
 from newsfilter.gate.json_strings import char_spans
 from newsfilter.gate.judging import Clean, Lines
 from newsfilter.gate.labels import Selection
@@ -36,22 +36,14 @@ class FixOrder:
     clean: Clean
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be cut out of a file, in its order, and the provenance record of one of its documents."""
-
-    cuts: list[Cut]
-    judged: dict[str, Any]
-
-
 def advice(target: Target) -> str:
     """Return the command that does what --fix does not."""
     to = {"jsonl": "jsonl", "csv": "jsonl", "parquet": "parquet"}.get(target.kind, "files")
     return f"clean it with: newsfilter clean {shlex.quote(target.name)} -o OUT --to {to}"
 
 
-def plan_text(target: Target, rows: Mapping[int | None, Accepted], order: FixOrder) -> Plan:
-    """Plan what is to be cut out of a text, whose accepted findings stand under None.
+def plan_text(target: Target, rows: Mapping[int | None, Accepted], order: FixOrder, removals: Removals) -> dict[str, Any]:
+    """Plan what is to be cut out of a text, whose accepted findings stand under None, and return its provenance record.
 
     Raises
     ------
@@ -76,7 +68,8 @@ def plan_text(target: Target, rows: Mapping[int | None, Accepted], order: FixOrd
         raise NotFixedError(f"its bytes cannot be had back from its text, read as {used}; write it anew with: iconv -f CHARSET -t UTF-8")
     draft = Draft(text, lambda now: replace(source, raw=bom + now.encode(codec)), rows.get(None, Counter()))
     settle([draft], order.selection, order.clean)
-    return Plan(list(_text_cuts(draft, len(bom), codec)), draft.record)
+    removals.add(_text_cuts(draft, len(bom), codec), used)
+    return draft.record
 
 
 def _text_cuts(draft: Draft, at: int, codec: str) -> Iterator[Cut]:
@@ -89,15 +82,19 @@ def _text_cuts(draft: Draft, at: int, codec: str) -> Iterator[Cut]:
         at, position = at + len(data), removal.end
 
 
-def plan_jsonl(target: Target, rows: Mapping[int | None, Accepted], order: FixOrder) -> Plan:
+def plan_jsonl(target: Target, rows: Mapping[int | None, Accepted], order: FixOrder, removals: Removals) -> dict[str, Any]:
     """Plan what is to be cut out of the rows of a JSONL file that begin at the given bytes; some sixteen rows are held at a time.
+
+    Returns
+    -------
+    dict
+        The provenance record of one of them.
 
     Raises
     ------
     NotFixedError
         When one of them cannot be rewritten safely.
     """
-    cuts: list[Cut] = []
     judged: dict[str, Any] = {}
     batch: list[_RowDraft] = []
     held = 0
@@ -107,7 +104,7 @@ def plan_jsonl(target: Target, rows: Mapping[int | None, Accepted], order: FixOr
             settle([one.draft for one in batch], order.selection, order.clean)
             for one in batch:
                 judged.update(one.draft.record)
-                cuts.extend(_row_cuts(one))
+                removals.add(_row_cuts(one), judged["source"]["charset"]["used"])
 
         for item in read_jsonl(target.path, target.name, 0, None, order.options):
             if not isinstance(item, Document) or item.source.offset not in rows:
@@ -118,7 +115,7 @@ def plan_jsonl(target: Target, rows: Mapping[int | None, Accepted], order: FixOr
                 finish()
                 batch, held = [], 0
         finish()
-    return Plan(cuts, judged)
+    return judged
 
 
 @dataclass(frozen=True, slots=True)
