@@ -190,7 +190,7 @@ def restore(record: dict[str, Any], body: str | None) -> str:
 def _restored(record: dict[str, Any], body: str | None) -> str:
     if body is not None and digest(body) != record["body"]["sha256"]:
         raise RecordError("the body has another sha256 than the record says; it was changed, or belongs to another record")
-    edits = iter([Edit(*(edit[key] for key in ("start", "end", "old", "new", "kind"))) for edit in record["edits"]])
+    edits = iter([Edit(edit["start"], edit["end"], edit["old"], edit["new"], edit["kind"]) for edit in record["edits"]])
     pending = next(edits, None)
     parts, position = [], 0
     for number, entry in enumerate(record["blocks"]):

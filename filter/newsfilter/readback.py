@@ -1,8 +1,9 @@
 """From a record and its page's text back to what was decided: the page's blocks and the decisions, as far as a policy needs them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from newsfilter.cuts import SPACES
@@ -48,7 +49,7 @@ def read_back(record: Mapping[str, Any], text: str) -> Decided:
     blocks = _lines(text) if html else []
     decisions: list[Decision] = []
     certain: set[int] = set()
-    for number, group in groupby(entries, key=lambda entry: entry["block"]):
+    for number, group in groupby(entries, key=itemgetter("block")):
         own = list(group)
         if "merged" in own[0]:
             numbers = range(number, number + own[0]["merged"])
@@ -57,14 +58,14 @@ def read_back(record: Mapping[str, Any], text: str) -> Decided:
             blocks[number] = _block(own[0], blocks[number].start, blocks[number].end)
             decisions += [_decision(own[0], blocks[n].start, blocks[n].end, n) for n in numbers]
             continue
-        pieces = list(_pieces(own, text, html=html))
+        pieces = _pieces(own, text, html=html)
         _check(number < len(blocks) if html else number == len(blocks), number)
-        block = _block(own[0], pieces[0].start, pieces[-1].end)
         if html:
+            block = _block(own[0], pieces[0].start, pieces[-1].end)
             _check((block.start, block.end) == (blocks[number].start, blocks[number].end), number)
             blocks[number] = block
         else:
-            blocks.append(block)
+            blocks.append(Block(pieces[0].start, pieces[-1].end))
         decisions += pieces
     return Decided(Page(text, tuple(blocks), html=html, damage=damage), tuple(decisions), kinds, frozenset(certain))
 
@@ -86,17 +87,19 @@ def _block(entry: Entry, start: int, end: int) -> Block:
     return Block(start, end, entry.get("xpath"), entry.get("run", 0), kept_share=entry.get("trafilatura", 0.0))
 
 
-def _pieces(entries: list[Entry], text: str, *, html: bool) -> Iterator[Decision]:
+def _pieces(entries: list[Entry], text: str, *, html: bool) -> list[Decision]:
     """The decisions of one block. White space at its outer edges is what segmenting strips, at the inner ones what cutting does."""
-    outer = "\n" if html else EDGES
+    outer, last = "\n" if html else EDGES, len(entries) - 1
+    pieces = []
     for place, entry in enumerate(entries):
         start, end = entry["start"], entry["end"]
-        before, behind = outer if place == 0 else SPACES, outer if place == len(entries) - 1 else SPACES
+        before, behind = outer if place == 0 else SPACES, outer if place == last else SPACES
         while start < end and text[start] in before:  # mostly none, and two line breaks behind: quicker than to strip a copy
             start += 1
         while end > start and text[end - 1] in behind:
             end -= 1
-        yield _decision(entry, start, end, entry["block"])
+        pieces.append(_decision(entry, start, end, entry["block"]))
+    return pieces
 
 
 def _decision(entry: Entry, start: int, end: int, number: int) -> Decision:

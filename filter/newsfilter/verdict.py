@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from newsfilter.records import Block, Decision, Language, Page, Reason, Verdict
+from newsfilter.records import Decision, Language, Page, Reason, Verdict
 from newsfilter.settings import Settings
 
 UNSURE = 0.5  # a body block whose probability is lower counts as a guess
@@ -134,14 +134,17 @@ class _Sums:
     def __init__(self, page: Page, decisions: Sequence[Decision]) -> None:
         self.body = self.teaser = self.spam = self.spam_prose = self.unsure = 0
         self.likely = self.likely_removed = 0.0
-        spaced = _MAYBE_SPACELESS.search(page.text) is None  # asked once a page, not once a block
+        # Asked once a page, not once a block. Curly quotes and ellipses are in the quick range, too.
+        spaced = _MAYBE_SPACELESS.search(page.text) is None or _SPACELESS.search(page.text) is None
         for decision in decisions:
             text = page.text[decision.start : decision.end]
             words = len(_WORD.findall(text)) if spaced else count_words(text)
-            likely = words * _likeness(page, page.blocks[decision.block], text, words)
+            prose = words >= 5 and _SENTENCE_END.search(text) is not None  # the rule of sentence lines
+            # How much of it looks like an article to somebody who is not the model: trafilatura, or that rule.
+            likely = words * (page.blocks[decision.block].kept_share if page.html else float(prose))
             if decision.label.startswith("spam-"):
                 self.spam += words
-                self.spam_prose += words if words >= 5 and _SENTENCE_END.search(text) else 0
+                self.spam_prose += words if prose else 0
                 continue
             self.likely += likely
             if decision.label == "body":
@@ -160,10 +163,3 @@ def _maybe_spam(decision: Decision) -> bool:
             if p >= MAYBE_SPAM and label.startswith("spam-"):
                 return True
     return False
-
-
-def _likeness(page: Page, block: Block, text: str, words: int) -> float:
-    """How much of a block looks like an article to somebody who is not the model: trafilatura, or the rule of sentence lines."""
-    if page.html:
-        return block.kept_share
-    return float(words >= 5 and bool(_SENTENCE_END.search(text)))

@@ -204,7 +204,10 @@ def encode_json(value: Any) -> bytes:
         text = _dumps(value)
     except ValueError:  # not finite, somewhere
         text = _dumps(_finite(value))
-    return clean_surrogates(text).encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return clean_surrogates(text).encode()
 
 
 def _dumps(value: Any) -> str:
