@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 TEXT_CHARACTERS = 4_000
 SMALL_CHARACTERS = 1_200  # of a small file, as a commit has them
 FEW = 20  # documents of the small run that is subtracted: what starting takes
-CONFIG = "repos: [{repo: local, hooks: [{id: newsfilter-check, name: newsfilter check, entry: newsfilter check, language: system, types: [file], require_serial: true}]}]"
 
 
 class Cost(NamedTuple):
@@ -94,13 +94,21 @@ def cold(folder: Path, rounds: int) -> None:
     if find_spec("pre_commit") is None:
         print("pre-commit is left out: pip install 'newsfilter[dev]'", file=sys.stderr)
         return
-    (repository / ".pre-commit-config.yaml").write_text(CONFIG, encoding="utf-8")
+    hook = {
+        "id": "check",
+        "name": "check",
+        "entry": shlex.join(map(str, newsfilter("check"))),
+        "language": "system",
+        "require_serial": True,
+    }
+    config = {"repos": [{"repo": "local", "hooks": [{**hook, "files": r"\.txt$"}]}]}
+    (repository / ".pre-commit-config.yaml").write_text(json.dumps(config), encoding="utf-8")
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.example")
     for command in (("init", "--quiet"), ("add", ".")):
         cost([*git, *command], repository, 0)
-    hook = [cost([sys.executable, "-m", "pre_commit", "run"], repository, 1) for _ in range(rounds)]
-    shown("the same as pre-commit's hook", [one.wall for one in hook], "s")
-    shown("· of that, processors", [one.cpu for one in hook], "s")
+    ran = [cost([sys.executable, "-m", "pre_commit", "run"], repository, 1) for _ in range(rounds)]
+    shown("the same as pre-commit's hook", [one.wall for one in ran], "s")
+    shown("· of that, processors", [one.cpu for one in ran], "s")
 
 
 def rates(rounds: int, number: int, run: Callable[[str], Cost]) -> list[float]:
