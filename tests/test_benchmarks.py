@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.gate import FEW, SMALL_CHARACTERS, Cost, cost, pages, rates, texts
 from benchmarks.injection import (
     GoldPage,
     HeldOut,
@@ -273,3 +274,24 @@ def test_peers_extract() -> None:
         for name, extract in found.items():
             assert normal(paragraphs[1]) in normal(extract(page, lang)), (name, lang)
     assert found["jusText"](page, "ru") == ""
+
+
+def test_documents_of_the_gates_benchmark_differ_and_have_their_size() -> None:
+    # Equal documents would be repeats; what is larger or smaller than said would make another rate.
+    found = texts(SMALL_CHARACTERS, 40)
+    assert len(set(found)) == 40
+    assert all(0.75 * SMALL_CHARACTERS <= len(text) < SMALL_CHARACTERS + 40 for text in found)
+    assert len(set(pages(30))) == 30
+
+
+def test_the_gates_rates_are_of_the_documents_that_the_large_run_has_more() -> None:
+    costs = {"many": Cost(3.0, 9.0), "few": Cost(1.0, 1.0)}
+    assert rates(2, FEW + 100, costs.__getitem__) == [50.0, 50.0]
+
+
+def test_a_command_that_ends_otherwise_than_it_should_ends_the_gates_benchmark(tmp_path: Path) -> None:
+    # Its time would be that of something else.
+    command = [sys.executable, "-c", "import sys; sum(range(10**6)); sys.exit('not so')"]
+    assert cost(command, tmp_path, 1).cpu > 0
+    with pytest.raises(SystemExit, match=r"status 1\s+not so"):
+        cost(command, tmp_path, 0)
