@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT, Ran, article, files, ledger, make_tree, page, run_file
 
 from newsfilter.audit.reapply import Policy, another, policy_of
-from newsfilter.audit.reapply_run import Order, reapply_run
+from newsfilter.audit.reapply_run import Order, _outcomes, reapply_run
+from newsfilter.audit.reapply_shard import Job, Outcome
 from newsfilter.cli import main
 from newsfilter.document import Cleaner
 from newsfilter.dumps.reading import read
@@ -367,6 +368,22 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(arguments: tu
 def test_an_unfinished_run_is_refused(out: Path, run: Run) -> None:
     (out / "run.json").write_text((out / "run.json").read_text().replace('"status": "finished"', '"status": "interrupted"'))
     assert "did not finish" in run("reapply", "out", "-o", "new").err
+
+
+@pytest.mark.parametrize(("jobs", "many", "wanted"), [("0", 2, 3), ("0", 1_000, 1), ("2", 1_000, 2)])
+def test_few_documents_take_one_process(out: Path, run: Run, monkeypatch: pytest.MonkeyPatch, jobs: str, many: int, wanted: int) -> None:
+    """Starting others takes longer, unless the user asks for them."""
+    asked: list[int] = []
+
+    def outcomes(job: Job, numbers: list[int], jobs: int) -> Iterator[Outcome]:
+        asked.append(jobs)
+        return _outcomes(job, numbers, 1)
+
+    monkeypatch.setattr("newsfilter.audit.reapply_run.MANY", many)
+    monkeypatch.setattr("newsfilter.audit.reapply_run.processors", lambda: 3)
+    monkeypatch.setattr("newsfilter.audit.reapply_run._outcomes", outcomes)
+    assert run("reapply", out, "-o", "other", "--jobs", jobs, "--quiet").status == 0
+    assert asked == [wanted]
 
 
 def test_overwrite_replaces_a_run_and_leaves_what_is_not_ours(out: Path, run: Run) -> None:

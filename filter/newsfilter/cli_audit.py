@@ -15,7 +15,6 @@ OK, FINDINGS, TROUBLE = 0, 1, 2
 
 def _reapply(known: Namespace) -> int:
     from newsfilter.audit.reapply_run import Order, reapply_run  # noqa: PLC0415 - as above
-    from newsfilter.dumps.pool import processors  # noqa: PLC0415 - as above
     from newsfilter.dumps.summary import summary_text  # noqa: PLC0415 - as above
 
     order = Order(
@@ -23,7 +22,7 @@ def _reapply(known: Namespace) -> int:
         out=known.out,
         settings={name: value for name in POLICY if (value := getattr(known, name)) is not None},
         thresholds=dict(known.thresholds),
-        jobs=known.jobs or processors(),
+        jobs=known.jobs,
         overwrite=known.overwrite,
     )
     with progress(quiet=known.quiet) as watch:

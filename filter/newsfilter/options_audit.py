@@ -74,7 +74,9 @@ def _reapply(commands: "argparse._SubParsersAction[Any]", add_setting: Callable[
         metavar="LABEL=P",
         help="take back what was removed as LABEL with a probability below P; spam stands for every kind of spam; may be given more than once",
     )
-    reapply.add_argument("--jobs", type=_count, default=0, metavar="N", help="processes; 0: one for each processor (default: 0)")
+    reapply.add_argument(
+        "--jobs", type=_count, default=0, metavar="N", help="processes; 0: one for each processor, for few documents one (default: 0)"
+    )
     reapply.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote to OUT2")
     reapply.add_argument("--quiet", action="store_true", help="no progress and no summary")
     reapply.add_argument("--json", action="store_true", help="print run.json instead of the summary")

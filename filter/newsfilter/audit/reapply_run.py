@@ -19,6 +19,7 @@ from newsfilter.dumps.interrupt import inherited_deafness
 from newsfilter.dumps.ledger import Ledger
 from newsfilter.dumps.outputs_marker import remove_shards, remove_work
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store, write
+from newsfilter.dumps.pool import processors
 from newsfilter.dumps.results import Run, open_run
 from newsfilter.dumps.runfile import now, write_run
 from newsfilter.dumps.sources import as_uri
@@ -27,6 +28,7 @@ from newsfilter.dumps.writing import StoppedError, remove_earlier
 from newsfilter.errors import InputError, OutputError
 
 Watch = Callable[[int, int], None]
+MANY = 2_000  # documents that one process does in the time that starting others takes, some two seconds
 TOGETHER = 32  # shards that a process is given at once: shards of loose files are small
 
 
@@ -38,7 +40,7 @@ class Order:
     out: str  # OUT2
     settings: Mapping[str, Any]  # name -> value, those that change
     thresholds: Mapping[str, float]
-    jobs: int = 1  # processes
+    jobs: int = 1  # processes; 0: one, or for many documents one for each processor
     overwrite: bool = False
 
 
@@ -89,7 +91,8 @@ def reapply_run(order: Order, tell: Callable[[str], None], watch: Watch = lambda
         remove_shards(order.out)
         store.remove(DUPLICATES)
         job = Job(order.source, order.out, before, after)
-        return _Reapplication(job, run, store, ledger).run(order.jobs, tell, watch)
+        many = run.content["counts"]["documents"] >= MANY
+        return _Reapplication(job, run, store, ledger).run(order.jobs or (processors() if many else 1), tell, watch)
     finally:
         if ledger is not None:
             ledger.close()
