@@ -27,7 +27,8 @@ import newsfilter
 from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
-from newsfilter.dumps.outputs import ShardOutput, merge_columns
+from newsfilter.dumps.outputs import ShardOutput
+from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker, remove_shards, remove_work
 from newsfilter.dumps.outputs_rows import OURS, Facts, Format, InputColumns, Target, columns_of_rows, encode_json, facts_of
 from newsfilter.dumps.outputs_spool import items
@@ -442,6 +443,7 @@ def test_no_room_for_the_spool_stops_the_run_and_the_shard_goes_on_later(tmp_pat
 
 
 @pytest.mark.usefixtures("small_files")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")  # what a writer says when it goes, nobody hears
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_room_for_a_shard_leaves_nothing_half_written(tmp_path: Path, kind: Format) -> None:
     """Neither file stands under its name or another; with room again, nothing is cleaned twice."""

@@ -22,7 +22,7 @@ from newsfilter.dumps.inputs import check_same, write_inputs
 from newsfilter.dumps.interrupt import Interruption
 from newsfilter.dumps.keeper import Limits
 from newsfilter.dumps.ledger import Ledger
-from newsfilter.dumps.outputs import merge_columns
+from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_marker import ledger_name, remove_shards, remove_work
 from newsfilter.dumps.outputs_rows import Format, InputColumns, Target
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store
