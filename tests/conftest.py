@@ -63,6 +63,13 @@ def make_tree(folder: Path, files: Mapping[str, bytes | str]) -> Path:
     return folder
 
 
+def small_shards(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Cut containers as if they were larger: ranges of `size` bytes, and streams by that too."""
+    monkeypatch.setattr("newsfilter.dumps.plan.SMALLEST_BYTES", size)
+    monkeypatch.setattr("newsfilter.dumps.plan.PARTS", 10**9)
+    monkeypatch.setattr("newsfilter.dumps.plan.GIVEN_BYTES", size)
+
+
 def ledger(out: Path) -> list[dict[str, Any]]:
     """The ledger's lines."""
     return [json.loads(line) for line in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -285,6 +285,21 @@ def test_a_spool_that_is_damaged_behind_our_back_is_no_shorter_shard(tmp_path: P
     assert tree(tmp_path) == {}
 
 
+def test_what_failed_with_its_storage_is_done_again(tmp_path: Path) -> None:
+    """And what came behind it; a document that is damaged stays so, and is not tried again."""
+    where = target(tmp_path)
+    with ShardOutput(where, 0) as output:
+        give(output, range(2))
+        output.failed({"status": "failed", "reason": "not-json"})
+        give(output, range(2, 4))
+        output.failed({"status": "failed", "reason": "unreadable"})
+        give(output, range(4, 6))
+    with ShardOutput(where, 0) as output:
+        assert output.resume_from() == 5
+        give(output, range(4, 6))
+        assert output.finish()["counts"]["documents"] == 6
+
+
 def test_a_spool_of_another_run_does_not_count(tmp_path: Path) -> None:
     """Other settings, another model, another source, another format: begun again."""
     where = target(tmp_path, "jsonl")

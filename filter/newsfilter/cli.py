@@ -164,6 +164,7 @@ def _stdin() -> BinaryIO:
 
 def _report(known: Namespace, result: "Result") -> int:
     """Say how a run ended; what went wrong first, because a reader of standard output may leave early."""
+    from newsfilter.dumps.failures import AWAY  # noqa: PLC0415 - as above
     from newsfilter.dumps.summary import summary_text  # noqa: PLC0415 - as above
 
     for note in result.notes:
@@ -179,8 +180,10 @@ def _report(known: Namespace, result: "Result") -> int:
     if counts["failed"] > _allowed(known.max_failed, counts["documents"]):
         status = FAILED
         _name_failed(known.out)
+        unread = sum(result.content["reasons"].get(reason, 0) for reason in AWAY)
+        again = f"--resume tries only the {unread} again that could not be read" if unread else "--resume does not"
         complain(
-            f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again (--resume does not), or allow for them with --max-failed"
+            f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again ({again}), or allow for them with --max-failed"
         )
     if result.interrupted:
         complain("interrupted; what is written is whole; run the same command again with --resume to go on")

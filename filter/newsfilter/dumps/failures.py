@@ -39,6 +39,9 @@ FAILURES = {
 }
 """Every reason for which a document can fail, as the ledger has it."""
 
+AWAY = frozenset({"unreadable", "unreadable-folder", "missing"})
+"""Reasons that lie in the storage and not in the document: `--resume` tries again."""
+
 
 class MissingLibraryError(InputError):
     """An extra is not installed. No document is to blame, and none fails for it: the run stops, and goes on when it is there."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import newsfilter
-from newsfilter.dumps.failures import ReadError
+from newsfilter.dumps.failures import AWAY, ReadError
 from newsfilter.dumps.outputs_formats import packer, writer
 from newsfilter.dumps.outputs_marker import ARTICLES, MARKER, RECORDS, ledger_name, marker_name
 from newsfilter.dumps.outputs_rows import Facts, Target, exact_values, stem
@@ -73,7 +73,8 @@ class ShardOutput:
     def resume_from(self) -> int:
         """Take over what an earlier process left of this shard, and return the number of items that need not be done again.
 
-        To be called before the first item is given. What was not written to its end is left out. Remote storage holds no spools: 0.
+        To be called before the first item is given. What was not written to its end is left out, and so is all from the first item on that failed
+        because storage did. Remote storage holds no spools: 0.
 
         Raises
         ------
@@ -195,10 +196,12 @@ class ShardOutput:
         """The number of whole items in a spool, and the byte where they end; 0 in one of another run."""
         number, end = -1, 0
         try:
-            for item, end in items(path):  # noqa: B007 - the last one's end is asked for
-                number += 1
-                if number == 0 and (item.kind, item.article) != (_HEADER, _as_bytes(self._identity)):
+            for item, behind in items(path):
+                if number < 0 and (item.kind, item.article) != (_HEADER, _as_bytes(self._identity)):
                     return 0, 0
+                if item.kind == FAILED and item.line and json.loads(item.line).get("reason") in AWAY:
+                    break
+                number, end = number + 1, behind
         except FileNotFoundError:  # another process has just finished the shard
             return 0, 0
         except OSError as error:

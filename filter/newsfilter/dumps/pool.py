@@ -34,6 +34,8 @@ class Feed:
         What planning came to grief on.
     seconds : float
         CPU seconds that planning took, with the reading of what can only be read from its beginning.
+    died : bool
+        Whether a process died that had shards; it may have left temporary files.
     """
 
     def __init__(self, planned: Iterator[Planned]) -> None:
@@ -42,6 +44,7 @@ class Feed:
         self.under_way: dict[int, Planned] = {}
         self.error: Exception | None = None
         self.seconds = 0.0
+        self.died = False
 
     def __iter__(self) -> "Feed":
         return self
@@ -62,6 +65,7 @@ class Feed:
 
     def put_back(self) -> None:
         """Hand out once more what is under way: those who had it are gone."""
+        self.died = True
         self._again.extendleft(planned for _, planned in sorted(self.under_way.items(), reverse=True))
         self.under_way.clear()
 

@@ -34,6 +34,7 @@ from newsfilter.dumps.remote import is_private
 from newsfilter.dumps.runfile import SCHEMA, as_json, now, write_run
 from newsfilter.dumps.sources import Listing, as_uri, list_sources, with_stdin
 from newsfilter.dumps.summary import Totals, imbalance
+from newsfilter.dumps.unread import Unread
 from newsfilter.dumps.worker import Job, ShardOutcome, clean_in_worker, clean_shard, close_keepers
 from newsfilter.dumps.writing import StoppedError, remove_earlier, remove_temporaries
 from newsfilter.errors import OutputError
@@ -179,6 +180,7 @@ class _Run:
         self.in_shard = 0  # the same, in the shard that this process works on
         self.position = Position(listing.entries)
         self.share: float | None = None  # of the inputs' bytes
+        self.died = False  # whether a worker died, or may have: it leaves what it was writing
         self.total = 0 if any(format_of(entry.uri) for entry in listing.entries) or order.part[1] > 1 else len(listing.entries)
 
     def run(self, earlier: dict[str, Any] | None) -> Result:
@@ -198,6 +200,7 @@ class _Run:
             stopped = str(error)
         if self.content["status"] != "finished":
             self.content["status"] = "interrupted"
+        if self.content["status"] != "finished" or self.died:
             self._remove_temporaries()
         self._close()
         if self.content["status"] == "finished":
@@ -228,7 +231,11 @@ class _Run:
         self._remove_temporaries()
         self.totals.go_on_from(earlier)
         self.wall_before = earlier["seconds"]["wall"]
-        self.content |= {"seconds": earlier["seconds"], "started": earlier["started"]}
+        self.content |= {
+            "seconds": earlier["seconds"],
+            "started": earlier["started"],
+            **({"unread": earlier["unread"]} if "unread" in earlier else {}),
+        }
         if earlier.get("software") != self.content["software"]:
             self.notes.append(
                 "the run began with other versions of its software (run.json of then, each record); use --overwrite for one of a piece"
@@ -242,7 +249,10 @@ class _Run:
         if self.order.part[0] == 1:
             self.totals.skipped.update(self.listing.skipped)
         self.watch(0, self.total, None)
-        outcomes = self._outcomes(self._job())
+        job = self._job()
+        unread = Unread(job.target, self.content.get("unread", []))
+        self._write_down(unread)
+        outcomes = self._outcomes(job, unread)
         try:
             for outcome in in_order(outcomes, self.numbers):
                 with interruption.held():
@@ -257,11 +267,18 @@ class _Run:
         target = Target(order.out, order.to, order.settings, self.model.sha256, known, order.out_field)
         return Job(order.settings, order.model_path, self.model.sha256, target, order.options, order.limits, software())
 
-    def _planned(self) -> Iterator[Planned]:
+    def _write_down(self, unread: Unread) -> None:
+        if (found := unread.content()) != self.content.get("unread", []):
+            self.content["unread"] = found
+            write_run(self.store, self.content)
+
+    def _planned(self, unread: Unread) -> Iterator[Planned]:
         """Yield this slice's shards."""
         part, parts = self.order.part
         for planned in plan(self.listing.entries, self.order.options, named=self.order.to == "files"):
             self.position.follow(planned.shard)
+            unread.meet(planned)
+            self._write_down(unread)  # before any shard behind it is done
             if planned.shard.number % parts == part - 1:
                 self.numbers.append(planned.shard.number)
                 self.guesses.add(planned)
@@ -269,8 +286,8 @@ class _Run:
             else:
                 self.position.forget(planned.shard.number)
 
-    def _outcomes(self, job: Job) -> Generator[ShardOutcome, None, None]:
-        planned = self._planned()
+    def _outcomes(self, job: Job, unread: Unread) -> Generator[ShardOutcome, None, None]:
+        planned = self._planned(unread)
         if self.cluster is not None:
             feed = Feed(planned)
             yield from on_cluster(self.cluster, job, common(self.store, self.listing.entries), feed, self.order.jobs)
@@ -288,6 +305,7 @@ class _Run:
             else:
                 yield from in_processes(partial(clean_in_worker, job, os.getpid()), feed, jobs)
         self.totals.add_cpu({"read": feed.seconds})
+        self.died = feed.died or self.cluster is not None
         if feed.error is not None:
             raise feed.error
 

@@ -14,16 +14,16 @@ from threading import Lock, Thread
 from typing import Any
 
 from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed, weight
-from newsfilter.dumps.failures import MissingLibraryError, ReadError
+from newsfilter.dumps.failures import AWAY, MissingLibraryError, ReadError
 from newsfilter.dumps.keeper import BATCH_BYTES, BATCH_DOCUMENTS, Keeper, Limits, Result
 from newsfilter.dumps.ledger import entry_id, failed_line
 from newsfilter.dumps.outputs import SKIPPED, ShardOutput
-from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker
+from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker, remove_marker
 from newsfilter.dumps.outputs_rows import Target, facts_of
 from newsfilter.dumps.plan import Planned, container_failed, place_of
 from newsfilter.dumps.readers import ReadOptions, reader_of
 from newsfilter.dumps.reading import Skipped, read
-from newsfilter.dumps.shards import Shard
+from newsfilter.dumps.shards import Shard, source_of
 from newsfilter.dumps.sources import Entry
 from newsfilter.dumps.summary import Totals
 from newsfilter.dumps.writing import StoppedError, write_result
@@ -121,6 +121,8 @@ def clean_shard(
 ) -> ShardOutcome:
     """Clean a shard and write its output, going on where an earlier attempt at it ended; one that is complete is left as it is.
 
+    One in which storage failed is done once more: what failed so may be there now.
+
     Parameters
     ----------
     job, planned
@@ -140,11 +142,14 @@ def clean_shard(
     shard, source = planned.shard, source_of(planned.shard)
     totals = Totals()
     if is_done(job.target, shard.number, source):
-        marker = read_marker(job.target, shard.number) or {}
-        totals.skipped.update(marker["skipped"])
-        for known in read_lines(job.target, shard.number):
-            totals.add_line(known)
-        return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
+        lines = read_lines(job.target, shard.number)
+        if not any(line["reason"] in AWAY for line in lines):
+            marker = read_marker(job.target, shard.number) or {}
+            totals.skipped.update(marker["skipped"])
+            for known in lines:
+                totals.add_line(known)
+            return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
+        remove_marker(job.target, shard.number)
     clock = _Clock()
     with borrowed_keeper(job) as keeper, ShardOutput(job.target, shard.number, source, _file_of(shard)) as output:
         before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
@@ -175,16 +180,6 @@ def _outcome(shard: Shard, found: int, totals: Totals, cpu: dict[str, float]) ->
 
 def _file_of(shard: Shard) -> str | None:
     return None if shard.format == "files" else shard.uri
-
-
-def source_of(shard: Shard) -> str:
-    """Say in words what a shard is made of, so that a change of the inputs is noticed."""
-    size = "" if shard.size is None else f", {shard.size} bytes in all"
-    if shard.format == "files":
-        return f"{len(shard.entries)} files from {shard.entries[0].uri} to {shard.entries[-1].uri}{size}"
-    if shard.format == "given":
-        return f"{shard.uri} records {shard.first} to {shard.first + len(shard.given)}{size}"
-    return f"{shard.uri} {shard.start} to {'its end' if shard.stop is None else shard.stop}{size}"
 
 
 class _Clock:
