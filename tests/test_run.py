@@ -1,13 +1,14 @@
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from children import harm_folder
-from conftest import Ran, article, files, ledger, make_tree, run_file
+from conftest import ROOT, Ran, article, files, ledger, make_tree, run_file
 
 import newsfilter.dumps.worker
 from newsfilter.dumps.documents import Document, Failed
@@ -335,3 +336,55 @@ def test_a_worker_that_dies_is_replaced_and_changes_no_byte(run: Run, harmed: Ca
     found = files(tmp_path / "out")
     assert run("clean", crawl, "-o", "whole", "--to", kind, "--quiet", "--jobs", "1").status == 0
     assert found == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_file_whose_reading_kills_is_given_up_there_and_the_rest_is_done(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library may crash on what a damaged file holds, and reading is the worker's. What was read before is there; one failure stands for the rest."""
+    code = """
+import os, sys
+if any("loky" in argument for argument in sys.orig_argv):
+    from newsfilter.dumps.readers import jsonl
+    decoded = jsonl._decoded
+    jsonl._decoded = lambda line: os.abort() if b"@@fatal@@" in (line.data or b"") else decoded(line)
+"""
+    make_tree(tmp_path / "site", {"sitecustomize.py": code})
+    rows = [json.dumps({"text": article(k, 2)}) + "\n" for k in range(118)]  # a hundred are looked at for their columns, too
+    make_tree(tmp_path / "crawl", {f"{name}.jsonl": "".join(rows) for name in "abc"})
+    assert run("clean", "crawl", "-o", "whole", "--to", "jsonl", "--quiet", "--jobs", "1").status == 0
+    make_tree(tmp_path / "crawl", {"b.jsonl": "".join([*rows[:115], "@@fatal@@", *rows[115:]])})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), str(ROOT)]))
+    ran = run("clean", "crawl", "-o", "out", "--to", "jsonl", "--quiet", "--jobs", "2")
+    assert (ran.status, "failed: b.jsonl byte 0: crashed (from 0 on: reading" in ran.err, "1 of 349 documents" in ran.err) == (
+        1,
+        True,
+        True,
+    ), ran.err
+    lines, whole = ledger(tmp_path / "out"), ledger(tmp_path / "whole")
+    *others, failed = sorted(lines, key=lambda line: str(line["status"]) == "failed")
+    assert (failed["uri"], failed["reason"], others) == (
+        "b.jsonl",
+        "crashed",
+        [*whole[: 118 + 112], *whole[2 * 118 :]],
+    )
+    assert run("clean", "crawl", "-o", "out", "--to", "jsonl", "--quiet", "--resume", "--jobs", "2").status == 1
+    assert ledger(tmp_path / "out") == lines
+
+
+@pytest.mark.slow
+def test_workers_that_die_of_whatever_they_do_end_the_run_which_can_be_resumed(
+    run: Run, harmed: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Loose files crash no reader; it may be the machine, and the run says what was in hand, and what to do."""
+    (tmp_path / "lives").write_bytes(b"." * 99)
+    crawl = harmed({"18.txt": f"@@murder@reading={tmp_path}/lives@@"})
+    close_keepers()
+    ran = run("clean", crawl, "-o", "out", "--jobs", "2", "--quiet")
+    assert (ran.status, "16.txt (shard 1)" in ran.err, "with --resume and fewer --jobs" in ran.err) == (1, True, True), ran.err
+    assert run_file(tmp_path / "out")["status"] == "interrupted"
+    (tmp_path / "lives").unlink()
+    assert run("clean", crawl, "-o", "out", "--jobs", "2", "--quiet", "--resume").status == 0
+    assert run("clean", crawl, "-o", "whole", "--jobs", "1", "--quiet").status == 0
+    assert files(tmp_path / "out") == files(tmp_path / "whole")

@@ -94,6 +94,7 @@ class Planned:
     stems: tuple[str, ...]  # output names without suffix: of loose files and of an archive's members one each
     below: str = ""  # where there are no `stems`: the folder of a container's records, which are named by their places
     said: str = ""  # which columns of a table were guessed, for people
+    fatal: bool = False  # reading it ends one process after the other
     unread: bool = False  # storage failed while it was planned: when it is back, there may be other shards from here on
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -154,7 +154,12 @@ def clean_shard(
     with borrowed_keeper(job) as keeper, ShardOutput(job.target, shard.number, source, _file_of(shard)) as output:
         before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
         given = output.resume_from()
-        for batch in _batches(islice(clock.read(records_of(planned, job.options)), given, None)):
+        if planned.fatal:
+            clock.found = given
+            records = clock.read(iter([(_lost(shard, "crashed", "reading on ended one process after the other"), "")]))
+        else:
+            records = islice(clock.read(records_of(planned, job.options)), given, None)
+        for batch in _batches(records):
             results = iter(keeper.clean([_to_clean(item) for item, _ in batch if isinstance(item, Document | Oversized)]))
             still_wanted()
             with clock.writing():
@@ -235,8 +240,13 @@ def _records(shard: Shard, options: ReadOptions) -> Iterator[Item]:
         raise StoppedError(f"{error}, and run the same command again with --resume") from None
     except (InputError, OSError) as error:
         failed = container_failed(shard.uri, error)
-        place = Source(b"", uri=shard.uri, member="unread", offset=shard.start)
-        yield replace(failed, id=document_id(place), detail=f"from {shard.start} on: {failed.detail}", offset=shard.start)
+        yield _lost(shard, failed.reason, failed.detail)
+
+
+def _lost(shard: Shard, reason: str, detail: str) -> Failed:
+    """The rest of a range, or all of it, that cannot be read, as the one document that fails for it."""
+    place = Source(b"", uri=shard.uri, member="unread", offset=shard.start)
+    return Failed(document_id(place), shard.uri, reason, f"from {shard.start} on: {detail}", offset=shard.start)
 
 
 def _place(item: Item, number: int) -> str:
