@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import newsfilter
 from newsfilter.cli import main
@@ -17,6 +18,10 @@ from newsfilter.cli_check import Order
 from newsfilter.dumps.keeper import Keeper
 from newsfilter.dumps.worker import close_keepers
 from newsfilter.gate.judging import Clean
+
+# By the clock, a crowded machine fails examples of which nothing is wrong.
+settings.register_profile("newsfilter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("newsfilter")
 
 ROOT = Path(newsfilter.__file__).parent.parent
 PARAGRAPH = (

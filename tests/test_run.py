@@ -13,8 +13,9 @@ from conftest import ROOT, Ran, article, files, ledger, make_tree, run_file
 import newsfilter.dumps.worker
 from newsfilter.dumps.documents import Document, Failed
 from newsfilter.dumps.ledger import Ledger, failed_line
+from newsfilter.dumps.order import Order
 from newsfilter.dumps.readers import ReadOptions
-from newsfilter.dumps.run import Order, clean_dump
+from newsfilter.dumps.run import clean_dump
 from newsfilter.dumps.summary import imbalance
 from newsfilter.dumps.worker import close_keepers
 from newsfilter.dumps.writing import StoppedError, write_whole

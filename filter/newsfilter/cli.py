@@ -18,7 +18,7 @@ from newsfilter.terminal import progress as _progress
 
 if TYPE_CHECKING:
     from newsfilter.classifier import Model
-    from newsfilter.dumps.run import Result
+    from newsfilter.dumps.order import Result
 
 NAMED = 50  # failed documents, at a run's end
 NAME_COLUMNS = 100  # of a scraped name in a table, which is its last column
@@ -97,9 +97,10 @@ def _command(arguments: list[str]) -> int:
 def _clean(known: Namespace) -> int:
     settings = settings_of(known)
     from newsfilter.dumps.keeper import Limits  # noqa: PLC0415 - as above
+    from newsfilter.dumps.order import Order  # noqa: PLC0415 - as above
     from newsfilter.dumps.pool import processors  # noqa: PLC0415 - as above
     from newsfilter.dumps.readers import ReadOptions  # noqa: PLC0415 - as above
-    from newsfilter.dumps.run import Order, clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
+    from newsfilter.dumps.run import clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
 
     order = Order(
         sources=tuple(known.sources),

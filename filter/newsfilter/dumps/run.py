@@ -3,8 +3,8 @@
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,16 +20,15 @@ from newsfilter.dumps.earlier import earlier_run
 from newsfilter.dumps.guesses import Guesses
 from newsfilter.dumps.inputs import check_same, write_inputs
 from newsfilter.dumps.interrupt import Interruption
-from newsfilter.dumps.keeper import Limits
 from newsfilter.dumps.ledger import Ledger
+from newsfilter.dumps.order import Order, Result, Say, Watch
 from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_marker import ledger_name, remove_shards, remove_work
-from newsfilter.dumps.outputs_rows import Format, InputColumns, Target
+from newsfilter.dumps.outputs_rows import InputColumns, Target
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store
 from newsfilter.dumps.plan import Planned, check_libraries, columns_of, format_of, plan
 from newsfilter.dumps.pool import Feed, in_order, in_processes
 from newsfilter.dumps.position import Position
-from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.remote import is_private
 from newsfilter.dumps.runfile import SCHEMA, as_json, now, write_run
 from newsfilter.dumps.sources import Listing, as_uri, list_sources, with_stdin
@@ -39,41 +38,6 @@ from newsfilter.dumps.worker import Job, ShardOutcome, clean_in_worker, clean_sh
 from newsfilter.dumps.writing import StoppedError, remove_earlier, remove_temporaries
 from newsfilter.errors import OutputError
 from newsfilter.model_file import load_model
-from newsfilter.settings import Settings
-
-Watch = Callable[[int, int, float | None], None]
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a run is asked to do."""
-
-    sources: tuple[str, ...]  # files, folders, URLs, "-"
-    out: str  # a local folder, or a URL that fsspec opens
-    settings: Settings
-    options: ReadOptions
-    to: Format = "files"
-    out_field: str | None = None
-    model_path: Path | None = None  # None: the shipped model
-    jobs: int = 1  # processes; 1 works in this one, with a child. On a cluster: shards that are handed out at a time, 0: as it has threads
-    scheduler: str | None = None  # of a Dask cluster, such as tcp://host:8786; None: this machine
-    limits: Limits = field(default_factory=Limits)
-    part: tuple[int, int] = (1, 1)  # (3, 40): the third of forty slices
-    resume: bool = False
-    overwrite: bool = False
-    dedup: bool = False  # list exact repeats of bodies when all is done
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a run ended."""
-
-    content: dict[str, Any]  # as run.json has it
-    stopped: str | None = None  # why it ended early, other than by an interrupt
-    interrupted: bool = False
-    imbalance: str | None = None  # what does not add up
-    notes: tuple[str, ...] = ()  # what the user should know besides
 
 
 def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | None = None, say: Say | None = None) -> Result:
