@@ -110,7 +110,11 @@ def command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
 
 @pytest.fixture(autouse=True)
 def _child_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own."""
+    """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own.
+
+    For that they must work in this process where no test asks for more of them by --jobs.
+    """
+    monkeypatch.setattr("newsfilter.dumps.pool.processors", lambda: 1)
     monkeypatch.setattr("newsfilter.dumps.run.close_keepers", lambda: None)
     monkeypatch.setattr("newsfilter.cli_check.judge", _shared_judge)
 

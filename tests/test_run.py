@@ -13,7 +13,7 @@ from conftest import ROOT, Ran, article, files, ledger, make_tree, run_file
 import newsfilter.dumps.worker
 from newsfilter.dumps.documents import Document, Failed
 from newsfilter.dumps.ledger import Ledger, failed_line
-from newsfilter.dumps.order import Order
+from newsfilter.dumps.order import Order, Result
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.run import clean_dump
 from newsfilter.dumps.summary import imbalance
@@ -82,6 +82,20 @@ def test_no_number_of_processes_changes_a_byte(run: Run, many: Path, tmp_path: P
         assert run("clean", many, "-o", f"out{jobs}", "--jobs", str(jobs), "--quiet").status == 1
         assert files(tmp_path / f"out{jobs}") == files(tmp_path / "whole")
         assert run_file(tmp_path / f"out{jobs}")["counts"] == run_file(tmp_path / "whole")["counts"]
+
+
+def test_every_processor_has_a_process_unless_told_otherwise(run: Run, dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def _clean(order: Order, **_: object) -> Result:
+        asked.append(order.jobs)
+        return Result({"counts": {"failed": 0, "documents": 0}, "reasons": {}})
+
+    monkeypatch.setattr("newsfilter.dumps.run.clean_dump", _clean)
+    monkeypatch.setattr("newsfilter.dumps.pool.processors", lambda: 7)
+    for jobs in ([], ["--jobs", "0"], ["--jobs", "3"]):
+        assert run("clean", dump, "-o", "out", "--quiet", *jobs).status == 0
+    assert asked == [7, 7, 3]
 
 
 def test_out_that_is_not_empty_is_refused_and_left_alone(run: Run, dump: Path, tmp_path: Path) -> None:
@@ -200,13 +214,13 @@ def test_the_run_file_says_running_while_it_runs(dump: Path, tmp_path: Path, mon
 
 
 @pytest.fixture
-def harmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], Path]:
+def harmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """A dump of sound articles among which some do what their markers say, cleaned in a process that understands these."""
     monkeypatch.syspath_prepend(harm_folder(tmp_path / "harm"))
     close_keepers()  # the one that other tests share understands no markers
 
-    def _harmed(markers: Mapping[str, str]) -> Path:
-        texts = {f"{k:02d}.txt": article(k) for k in range(20)}
+    def _harmed(markers: Mapping[str, str], number: int = 20) -> Path:
+        texts = {f"{k:02d}.txt": article(k) for k in range(number)}
         return make_tree(tmp_path / "harmed", {name: text + markers.get(name, "") for name, text in texts.items()})
 
     return _harmed
@@ -322,6 +336,14 @@ def test_slices_together_do_what_one_run_does(run: Run, many: Path, tmp_path: Pa
         found |= {name: data for name, data in part.items() if name != "ledger.jsonl"}
     assert found == whole
     assert counts == {name: sum(run_file(tmp_path / f"out{k}")["counts"][name] for k in (1, 2)) for name in counts}
+
+
+@pytest.mark.slow
+def test_no_worker_is_idle_while_another_has_a_queue(run: Run, harmed: Callable[..., Path], tmp_path: Path) -> None:
+    """The first document waits until the last one is read: whoever does not wait with it does all that is behind it."""
+    crawl = harmed({"00.txt": f"@@gate@reading={tmp_path}/last@@", "95.txt": f"@@touch@reading={tmp_path}/last@@"}, number=96)
+    ran = run("clean", crawl, "-o", "out", "--to", "jsonl", "--jobs", "2", "--timeout", "120", "--quiet")
+    assert (ran.status, len(ledger(tmp_path / "out"))) == (0, 96), ran.err
 
 
 @pytest.mark.slow
