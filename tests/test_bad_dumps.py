@@ -401,6 +401,7 @@ def test_what_storage_kept_from_being_read_is_tried_again_on_resuming(
         monkeypatch.setattr(Failing, "good", good)
         ran = run(*clean, *out)
         assert (ran.status, "--resume tries only the" in ran.err) == (1, True), ran.err
+        assert run("verify", f"out{good}", "--no-sources", "--quiet").status == 0
         last = (tmp_path / f"out{good}/ledger.jsonl").read_bytes()
         cleaned.clear()
         with monkeypatch.context() as patch:
@@ -412,6 +413,7 @@ def test_what_storage_kept_from_being_read_is_tried_again_on_resuming(
         ran = run(*clean, *out, "--resume")
         assert ran.status == 0, ran.err
         assert files(tmp_path / f"out{good}") == files(tmp_path / "whole")
+        assert not (tmp_path / f"out{good}/_done/unread.json").exists()
 
 
 @pytest.mark.usefixtures("failing")

@@ -14,7 +14,7 @@ MARKER = "newsfilter/shard/1"
 ARTICLES, RECORDS, DONE, WORK = "articles", "records", "_done", "_work"  # folders below OUT
 
 _OURS = re.compile(
-    r"part-(\d{6,})\.(?:jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|inputs\.jsonl|\.newsfilter-[0-9a-f]{16}\.tmp"
+    r"part-(\d{6,})\.(?:jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|inputs\.jsonl|unread\.json|\.newsfilter-[0-9a-f]{16}\.tmp"
 )
 
 Line = dict[str, Any]

@@ -198,7 +198,6 @@ class _Run:
         self.content |= {
             "seconds": earlier["seconds"],
             "started": earlier["started"],
-            **({"unread": earlier["unread"]} if "unread" in earlier else {}),
         }
         if earlier.get("software") != self.content["software"]:
             self.notes.append(
@@ -214,9 +213,7 @@ class _Run:
             self.totals.skipped.update(self.listing.skipped)
         self.watch(0, self.total, None)
         job = self._job()
-        unread = Unread(job.target, self.content.get("unread", []))
-        self._write_down(unread)
-        outcomes = self._outcomes(job, unread)
+        outcomes = self._outcomes(job, Unread(self.store, job.target))
         try:
             for outcome in in_order(outcomes, self.numbers):
                 with interruption.held():
@@ -231,18 +228,12 @@ class _Run:
         target = Target(order.out, order.to, order.settings, self.model.sha256, known, order.out_field)
         return Job(order.settings, order.model_path, self.model.sha256, target, order.options, order.limits, software())
 
-    def _write_down(self, unread: Unread) -> None:
-        if (found := unread.content()) != self.content.get("unread", []):
-            self.content["unread"] = found
-            write_run(self.store, self.content)
-
     def _planned(self, unread: Unread) -> Iterator[Planned]:
         """Yield this slice's shards."""
         part, parts = self.order.part
         for planned in plan(self.listing.entries, self.order.options, named=self.order.to == "files"):
             self.position.follow(planned.shard)
             unread.meet(planned)
-            self._write_down(unread)  # before any shard behind it is done
             if planned.shard.number % parts == part - 1:
                 self.numbers.append(planned.shard.number)
                 self.guesses.add(planned)
