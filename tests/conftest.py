@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import newsfilter
 from newsfilter.cli import main
@@ -17,6 +18,10 @@ from newsfilter.cli_check import Order
 from newsfilter.dumps.keeper import Keeper
 from newsfilter.dumps.worker import close_keepers
 from newsfilter.gate.judging import Clean
+
+# By the clock, a crowded machine fails examples of which nothing is wrong.
+settings.register_profile("newsfilter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("newsfilter")
 
 ROOT = Path(newsfilter.__file__).parent.parent
 PARAGRAPH = (
@@ -63,6 +68,13 @@ def make_tree(folder: Path, files: Mapping[str, bytes | str]) -> Path:
     return folder
 
 
+def small_shards(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Cut containers as if they were larger: ranges of `size` bytes, and streams by that too."""
+    monkeypatch.setattr("newsfilter.dumps.plan.SMALLEST_BYTES", size)
+    monkeypatch.setattr("newsfilter.dumps.plan.PARTS", 10**9)
+    monkeypatch.setattr("newsfilter.dumps.plan.GIVEN_BYTES", size)
+
+
 def ledger(out: Path) -> list[dict[str, Any]]:
     """The ledger's lines."""
     return [json.loads(line) for line in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -98,7 +110,11 @@ def command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
 
 @pytest.fixture(autouse=True)
 def _child_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own."""
+    """Runs in this process share the process that cleans, which takes longer to start than most tests take; each run as a command has its own.
+
+    For that they must work in this process where no test asks for more of them by --jobs.
+    """
+    monkeypatch.setattr("newsfilter.dumps.pool.processors", lambda: 1)
     monkeypatch.setattr("newsfilter.dumps.run.close_keepers", lambda: None)
     monkeypatch.setattr("newsfilter.cli_check.judge", _shared_judge)
 

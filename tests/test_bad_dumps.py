@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 import fsspec
 import pyarrow as pa
 import pytest
-from conftest import ROOT, Ran, article, command, files, ledger, make_tree, page, run_file
+from conftest import ROOT, Ran, article, command, files, ledger, make_tree, page, run_file, small_shards
 from containers import CONTAINERS, gz, jsonl, parquet, response, separated, tarred, warc_record, warc_records, zipped, zst
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
+from newsfilter.dumps.keeper import Keeper
 from newsfilter.dumps.plan import Planned, plan
 
 pytestmark = pytest.mark.usefixtures("workplace")  # a folder of the test's own, with no settings file above it
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("workplace")  # a folder of the test's own,
 Run = Callable[..., Ran]
 PAGES = {str(k): page(k) for k in range(3)}
 RECORDS = warc_records(PAGES)
+CLEAN = Keeper.clean
 TEXTS = [{"text": article(k)} for k in range(3)]
 
 
@@ -379,6 +381,58 @@ def test_storage_that_fails_in_the_middle_costs_what_was_not_read(
         assert "the storage does not answer" in ran.err
         assert (lines[0]["uri"], lines[-1]["uri"]) == ("0.html", "zz.html")
         assert len(lines) - len(failed) < 62
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_what_storage_kept_from_being_read_is_tried_again_on_resuming(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Also where the shards behind have other numbers then; and while storage stays away nothing that is done is lost."""
+    monkeypatch.setattr("newsfilter.dumps.readers.opening.REMOTE_BYTES", 512)
+    data = CONTAINERS[name]({str(k): page(k) for k in range(60)})
+    fsspec.filesystem("failing").pipe({"/crawl/0.html": page(1).encode(), f"/crawl/{name}": data, "/crawl/zz.jsonl": jsonl(TEXTS)})
+    clean = ("clean", "failing://crawl", "--to", "jsonl", "--jobs", "1", "--quiet")
+    small_shards(monkeypatch, 8_000)
+    assert run(*clean, "-o", "whole").status == 0
+    cleaned: list[Any] = []
+    for good in (0, len(data) // 2):
+        out = ("-o", f"out{good}")
+        monkeypatch.setattr(Failing, "good", good)
+        ran = run(*clean, *out)
+        assert (ran.status, "--resume tries only the" in ran.err) == (1, True), ran.err
+        assert run("verify", f"out{good}", "--no-sources", "--quiet").status == 0
+        last = (tmp_path / f"out{good}/ledger.jsonl").read_bytes()
+        cleaned.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "clean", lambda self, sources: cleaned.extend(sources) or CLEAN(self, sources))  # type: ignore[func-returns-value]
+            assert run(*clean, *out, "--resume").status == 1
+        assert (tmp_path / f"out{good}/ledger.jsonl").read_bytes() == last
+        assert not {"0.html", "zz.jsonl"} & {source.uri for source in cleaned}
+        monkeypatch.setattr(Failing, "good", 10**9)
+        ran = run(*clean, *out, "--resume")
+        assert ran.status == 0, ran.err
+        assert files(tmp_path / f"out{good}") == files(tmp_path / "whole")
+        assert not (tmp_path / f"out{good}/_done/unread.json").exists()
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("name", ["crawl.warc.gz", "rows.jsonl.gz", "table.parquet"])
+def test_storage_that_is_gone_when_a_run_goes_on_takes_nothing_from_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """What is done was read from there, and counts; the run stops and says where, and goes on when the storage is back."""
+    fsspec.filesystem("failing").pipe({f"/crawl/{name}": CONTAINERS[name](PAGES), "/crawl/zz.jsonl": jsonl(TEXTS)})
+    clean = ("clean", "failing://crawl", "-o", "out", "--to", "files", "--jobs", "1", "--quiet")
+    assert run(*clean).status == 0
+    whole = files(tmp_path / "out")
+    for good, status in ((0, 1), (10**9, 0)):
+        monkeypatch.setattr(Failing, "good", good)
+        ran = run(*clean, "--resume")
+        assert (ran.status, f"{name}: cannot be read, as it could be in an earlier part" in ran.err) == (status, status == 1), ran.err
+        assert {path: data for path, data in files(tmp_path / "out").items() if status == 0 or path != "ledger.jsonl"} == {
+            path: data for path, data in whole.items() if status == 0 or path != "ledger.jsonl"
+        }
 
 
 @pytest.mark.usefixtures("failing")

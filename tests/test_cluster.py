@@ -24,9 +24,10 @@ from newsfilter.dumps import cluster, worker
 from newsfilter.dumps.cluster_places import everywhere, same_everywhere
 from newsfilter.dumps.cluster_worker import Common, examine, libraries
 from newsfilter.dumps.keeper import Limits
+from newsfilter.dumps.order import Order
 from newsfilter.dumps.outputs_rows import Target
 from newsfilter.dumps.readers import ReadOptions
-from newsfilter.dumps.run import Order, clean_dump
+from newsfilter.dumps.run import clean_dump
 from newsfilter.dumps.sources import Entry, Listing
 from newsfilter.dumps.worker import Job, close_keepers
 from newsfilter.dumps.writing import StoppedError

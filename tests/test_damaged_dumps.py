@@ -11,9 +11,10 @@ from containers import CONTAINERS, Teller
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from newsfilter.dumps.order import Order
 from newsfilter.dumps.outputs_rows import Format
 from newsfilter.dumps.readers import ReadOptions
-from newsfilter.dumps.run import Order, clean_dump
+from newsfilter.dumps.run import clean_dump
 from newsfilter.settings import Settings
 
 PAGES = {f"a/{k}.html": page(k)[: 40 + 97 * k] for k in range(6)} | {"b/boş.html": ""}

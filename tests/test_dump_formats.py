@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from conftest import Ran, article, files, ledger, make_tree, page, run_file
+from conftest import Ran, article, files, ledger, make_tree, page, run_file, small_shards
 from containers import CONTAINERS, Pages, address, gz, jsonl, parquet, response, warc_record, warc_records
 from make_dumps import DUMPS, FIXTURES
 from test_docs import DOCS, fences
@@ -60,13 +60,6 @@ def bodies_of(out: Path, kind: str) -> list[str]:
     if kind != "files":
         return [row["text"] or "" for row in rows_of(out)]
     return [(out / line["output"]).read_text(encoding="utf-8") if line["characters"] else "" for line in ledger(out)]
-
-
-def small_shards(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Cut containers as if they were larger: ranges of `size` bytes, and streams by that too."""
-    monkeypatch.setattr("newsfilter.dumps.plan.SMALLEST_BYTES", size)
-    monkeypatch.setattr("newsfilter.dumps.plan.PARTS", 10**9)
-    monkeypatch.setattr("newsfilter.dumps.plan.GIVEN_BYTES", size)
 
 
 @pytest.mark.parametrize("kind", KINDS)

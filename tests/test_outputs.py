@@ -27,7 +27,8 @@ import newsfilter
 from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.keeper import Result
 from newsfilter.dumps.ledger import article_line
-from newsfilter.dumps.outputs import ShardOutput, merge_columns
+from newsfilter.dumps.outputs import ShardOutput
+from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker, remove_shards, remove_work
 from newsfilter.dumps.outputs_rows import OURS, Facts, Format, InputColumns, Target, columns_of_rows, encode_json, facts_of
 from newsfilter.dumps.outputs_spool import items
@@ -284,6 +285,21 @@ def test_a_spool_that_is_damaged_behind_our_back_is_no_shorter_shard(tmp_path: P
     assert tree(tmp_path) == {}
 
 
+def test_what_failed_with_its_storage_is_done_again(tmp_path: Path) -> None:
+    """And what came behind it; a document that is damaged stays so, and is not tried again."""
+    where = target(tmp_path)
+    with ShardOutput(where, 0) as output:
+        give(output, range(2))
+        output.failed({"status": "failed", "reason": "not-json"})
+        give(output, range(2, 4))
+        output.failed({"status": "failed", "reason": "unreadable"})
+        give(output, range(4, 6))
+    with ShardOutput(where, 0) as output:
+        assert output.resume_from() == 5
+        give(output, range(4, 6))
+        assert output.finish()["counts"]["documents"] == 6
+
+
 def test_a_spool_of_another_run_does_not_count(tmp_path: Path) -> None:
     """Other settings, another model, another source, another format: begun again."""
     where = target(tmp_path, "jsonl")
@@ -442,6 +458,7 @@ def test_no_room_for_the_spool_stops_the_run_and_the_shard_goes_on_later(tmp_pat
 
 
 @pytest.mark.usefixtures("small_files")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")  # what a writer says when it goes, nobody hears
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_room_for_a_shard_leaves_nothing_half_written(tmp_path: Path, kind: Format) -> None:
     """Neither file stands under its name or another; with room again, nothing is cleaned twice."""

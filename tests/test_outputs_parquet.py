@@ -18,7 +18,8 @@ from test_outputs import FORMATS, document, give, read, target, tree
 import newsfilter
 from newsfilter.dumps import outputs_parquet
 from newsfilter.dumps.documents import Document
-from newsfilter.dumps.outputs import ShardOutput, merge_columns
+from newsfilter.dumps.outputs import ShardOutput
+from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_parquet import articles_schema, columns_of_schema
 from newsfilter.dumps.outputs_rows import OURS, Format, InputColumns, Target, columns_of_rows
 from newsfilter.dumps.readers import ReadOptions, parquet

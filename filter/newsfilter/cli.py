@@ -18,7 +18,7 @@ from newsfilter.terminal import progress as _progress
 
 if TYPE_CHECKING:
     from newsfilter.classifier import Model
-    from newsfilter.dumps.run import Result
+    from newsfilter.dumps.order import Result
 
 NAMED = 50  # failed documents, at a run's end
 NAME_COLUMNS = 100  # of a scraped name in a table, which is its last column
@@ -97,9 +97,10 @@ def _command(arguments: list[str]) -> int:
 def _clean(known: Namespace) -> int:
     settings = settings_of(known)
     from newsfilter.dumps.keeper import Limits  # noqa: PLC0415 - as above
+    from newsfilter.dumps.order import Order  # noqa: PLC0415 - as above
     from newsfilter.dumps.pool import processors  # noqa: PLC0415 - as above
     from newsfilter.dumps.readers import ReadOptions  # noqa: PLC0415 - as above
-    from newsfilter.dumps.run import Order, clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
+    from newsfilter.dumps.run import clean_dump  # noqa: PLC0415 - NumPy and lxml; --help does without
 
     order = Order(
         sources=tuple(known.sources),
@@ -164,6 +165,7 @@ def _stdin() -> BinaryIO:
 
 def _report(known: Namespace, result: "Result") -> int:
     """Say how a run ended; what went wrong first, because a reader of standard output may leave early."""
+    from newsfilter.dumps.failures import AWAY  # noqa: PLC0415 - as above
     from newsfilter.dumps.summary import summary_text  # noqa: PLC0415 - as above
 
     for note in result.notes:
@@ -179,8 +181,10 @@ def _report(known: Namespace, result: "Result") -> int:
     if counts["failed"] > _allowed(known.max_failed, counts["documents"]):
         status = FAILED
         _name_failed(known.out)
+        unread = sum(result.content["reasons"].get(reason, 0) for reason in AWAY)
+        again = f"--resume tries only the {unread} again that could not be read" if unread else "--resume does not"
         complain(
-            f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again (--resume does not), or allow for them with --max-failed"
+            f"{counts['failed']} of {counts['documents']} documents failed; mend them and clean them again ({again}), or allow for them with --max-failed"
         )
     if result.interrupted:
         complain("interrupted; what is written is whole; run the same command again with --resume to go on")

@@ -29,6 +29,7 @@ from newsfilter.dumps.runfile import NAME as RUN
 from newsfilter.dumps.runfile import SCHEMA
 from newsfilter.dumps.sources import STDIN
 from newsfilter.dumps.summary import Totals
+from newsfilter.dumps.unread import NAME as UNREAD
 from newsfilter.dumps.writing import FOLDERS, StoppedError
 from newsfilter.errors import InputError, RecordError, SettingsError
 
@@ -226,7 +227,7 @@ class _Check:
 
     def _added(self, numbers: Sequence[int], names: DiskMap) -> None:
         """Name the files that no ledger line and no marker speaks of."""
-        ours = {RUN, LEDGER, INPUTS}
+        ours = {RUN, LEDGER, INPUTS, UNREAD}
         if self.run_.content.get("duplicates") or not self.told:
             ours.add(DUPLICATES)
         ours.update(name(number) for number in numbers for name in (marker_name, ledger_name))

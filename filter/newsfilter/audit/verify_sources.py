@@ -9,8 +9,8 @@ from newsfilter.audit.verify_document import Finding
 from newsfilter.dumps.documents import Document, Failed, Oversized
 from newsfilter.dumps.plan import plan
 from newsfilter.dumps.readers import ReadOptions
+from newsfilter.dumps.shard_records import records_of
 from newsfilter.dumps.sources import list_sources
-from newsfilter.dumps.worker import records_of
 from newsfilter.records import Source, document_id
 
 Tell = Callable[[Finding], None]

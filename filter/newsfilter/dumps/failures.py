@@ -31,13 +31,16 @@ FAILURES = {
     "damaged-parquet": "a row group of the Parquet file cannot be read",
     "timeout": "cleaning took longer than the limit",
     "memory": "cleaning took more memory than the limit",
-    "crashed": "cleaning it ended the process",
+    "crashed": "reading or cleaning it ended the process",
     "unreadable-container": "the file holds many documents and cannot be read as a whole",
     "unsupported-format": "the file holds many documents in a form that is not read, or under a name that does not tell its form (.warc.gz, .parquet)",
     "unusable-record": "reapply found its record or body missing, changed, or of a version that it does not read",
     "error": "cleaning raised an error, which the ledger names: a defect of newsfilter, please report it",
 }
 """Every reason for which a document can fail, as the ledger has it."""
+
+AWAY = frozenset({"unreadable", "unreadable-folder", "missing"})
+"""Reasons that lie in the storage and not in the document: `--resume` tries again."""
 
 
 class MissingLibraryError(InputError):

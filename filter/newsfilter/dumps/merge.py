@@ -16,9 +16,9 @@ from newsfilter.dumps.interrupt import Interruption
 from newsfilter.dumps.ledger import Ledger
 from newsfilter.dumps.merge_check import Slice, check_slices, open_slices
 from newsfilter.dumps.merge_files import bring, files_of, stays_inside
+from newsfilter.dumps.order import Result
 from newsfilter.dumps.outputs_marker import ledger_name, marker_name, remove_shards, remove_work
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store
-from newsfilter.dumps.run import Result
 from newsfilter.dumps.runfile import SCHEMA, differences, write_run
 from newsfilter.dumps.summary import STATUSES, Totals, imbalance
 from newsfilter.dumps.writing import StoppedError, remove_earlier, remove_temporaries

@@ -8,88 +8,25 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import newsfilter
-from newsfilter.dumps.failures import ReadError
-from newsfilter.dumps.outputs_jsonl import JsonlPacker, JsonlShard
+from newsfilter.dumps.failures import AWAY, ReadError
+from newsfilter.dumps.outputs_formats import packer, writer
 from newsfilter.dumps.outputs_marker import ARTICLES, MARKER, RECORDS, ledger_name, marker_name
-from newsfilter.dumps.outputs_rows import Facts, InputColumns, Kind, Target, exact_values, joined_kind, stem
+from newsfilter.dumps.outputs_rows import Facts, Target, exact_values, stem
 from newsfilter.dumps.outputs_spool import Item, Spool, items
 from newsfilter.dumps.outputs_store import open_store
 from newsfilter.dumps.writing import STATUSES, StoppedError, stopped_by
-from newsfilter.errors import OutputError
 
 FAILED, SKIPPED = "failed", "skipped:"  # kinds of items that stand in no output
 _CLEANED = tuple(STATUSES.values())
 _HEADER = "spool"
 
 Line = dict[str, Any]
-
-
-class _Packer(Protocol):
-    def pack(self, facts: Facts, columns: Mapping[str, Any]) -> tuple[bytes, bytes]: ...
-
-    def record(self, identity: str, record: bytes) -> bytes: ...
-
-
-class _Writer(Protocol):
-    def write(self, item: Item) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Loose:
-    """Packer and writer of ``--to files``, where each document's files are written before it comes here: the spool keeps its ledger line alone."""
-
-    def pack(self, _facts: Facts, _columns: Mapping[str, Any]) -> tuple[bytes, bytes]:
-        return b"", b""
-
-    def record(self, _identity: str, _record: bytes) -> bytes:
-        return b""
-
-    def write(self, _item: Item) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
-def _packer(target: Target) -> _Packer:
-    if target.format == "files":
-        return _Loose()
-    return JsonlPacker(target) if target.format != "parquet" else _parquet().ParquetPacker(target)
-
-
-def _writer(target: Target, files: list[Path]) -> _Writer:
-    if target.format == "files":
-        return _Loose()
-    return (_parquet().ParquetShard if target.format == "parquet" else JsonlShard)(target, *files)
-
-
-def merge_columns(each: Iterable[InputColumns]) -> InputColumns:
-    """Return the columns of a run from those of its inputs: all names, in the order in which they come, each with a type that holds what is in all.
-
-    >>> merge_columns([InputColumns((("a", "int64"),)), InputColumns((("b", "null"), ("a", "string")))]).types
-    (('a', 'mixed'), ('b', 'null'))
-    """
-    types: dict[str, Kind | bytes] = {}
-    for columns in each:
-        for name, new in columns.types:
-            old = types.get(name, "null")
-            types[name] = joined_kind(old, new) if isinstance(old, str) and isinstance(new, str) else _parquet().joined(name, old, new)
-    return InputColumns(tuple(types.items()))
-
-
-def _parquet() -> Any:
-    try:
-        from newsfilter.dumps import outputs_parquet  # noqa: PLC0415 - pyarrow: an extra, and 100 ms
-    except ImportError as error:
-        raise OutputError(f"a library for Parquet is missing ({error}); pip install 'newsfilter[parquet]', or use --to jsonl") from None
-    return outputs_parquet
 
 
 class ShardOutput:
@@ -115,7 +52,7 @@ class ShardOutput:
     def __init__(self, target: Target, number: int, source: str = "", uri: str | None = None) -> None:
         self.target, self.number = target, number
         self._store = open_store(target.out)
-        self._packer = _packer(target)
+        self._packer = packer(target)
         self._identity = {
             "schema": MARKER,
             "number": number,
@@ -136,7 +73,8 @@ class ShardOutput:
     def resume_from(self) -> int:
         """Take over what an earlier process left of this shard, and return the number of items that need not be done again.
 
-        To be called before the first item is given. What was not written to its end is left out. Remote storage holds no spools: 0.
+        To be called before the first item is given. What was not written to its end is left out, and so is all from the first item on that failed
+        because storage did. Remote storage holds no spools: 0.
 
         Raises
         ------
@@ -258,10 +196,12 @@ class ShardOutput:
         """The number of whole items in a spool, and the byte where they end; 0 in one of another run."""
         number, end = -1, 0
         try:
-            for item, end in items(path):  # noqa: B007 - the last one's end is asked for
-                number += 1
-                if number == 0 and (item.kind, item.article) != (_HEADER, _as_bytes(self._identity)):
+            for item, behind in items(path):
+                if number < 0 and (item.kind, item.article) != (_HEADER, _as_bytes(self._identity)):
                     return 0, 0
+                if item.kind == FAILED and item.line and json.loads(item.line).get("reason") in AWAY:
+                    break
+                number, end = number + 1, behind
         except FileNotFoundError:  # another process has just finished the shard
             return 0, 0
         except OSError as error:
@@ -274,16 +214,14 @@ class ShardOutput:
 
     def _content(self, files: Mapping[str, Path], ledger: Path) -> dict[str, Any]:
         """Write the files, and return what the marker will hold."""
-        writer = _writer(self.target, list(files.values()))
         kinds: Counter[str] = Counter()
-        with ledger.open("wb") as stream:
+        with ledger.open("wb") as stream, writer(self.target, list(files.values())) as write:
             for item in self._items():
                 kinds[item.kind] += 1
                 if item.kind in _CLEANED:
-                    writer.write(item)
+                    write(item)
                 if item.line:
                     stream.write(item.line + b"\n")
-        writer.close()
         if kinds.total() != self._given:
             raise StoppedError(
                 f"{self._spool and self._spool.path}: was damaged while the shard was worked on; run the same command again with --resume"

@@ -1,7 +1,7 @@
 """Shards as JSONL, plain or packed with zstd. The spool holds the lines as they will be."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,23 +42,17 @@ class JsonlPacker:
         return encode_json({"id": identity, "record": record.decode().rstrip("\n")})
 
 
-class JsonlShard:
-    """Writes a shard's two files."""
+@contextmanager
+def jsonl_shard(target: Target, articles: Path, records: Path) -> Iterator[Callable[[Item], None]]:
+    """Open a shard's two files; what it gives is called with each document."""
+    packed = target.format == "jsonl.zst"
+    with open_packed(articles, packed=packed) as rows, open_packed(records, packed=packed) as beside:
 
-    def __init__(self, target: Target, articles: Path, records: Path) -> None:
-        self._files = ExitStack()
-        self._articles, self._records = (
-            self._files.enter_context(open_packed(path, packed=target.format == "jsonl.zst")) for path in (articles, records)
-        )
+        def write(item: Item) -> None:
+            rows.write(item.article + b"\n")
+            beside.write(item.record + b"\n")
 
-    def write(self, item: Item) -> None:
-        """Write a document."""
-        self._articles.write(item.article + b"\n")
-        self._records.write(item.record + b"\n")
-
-    def close(self) -> None:
-        """Write what is left and close both files."""
-        self._files.close()
+        yield write
 
 
 @contextmanager

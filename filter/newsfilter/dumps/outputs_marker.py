@@ -14,7 +14,7 @@ MARKER = "newsfilter/shard/1"
 ARTICLES, RECORDS, DONE, WORK = "articles", "records", "_done", "_work"  # folders below OUT
 
 _OURS = re.compile(
-    r"part-\d{6,}\.(jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|inputs\.jsonl|\.newsfilter-[0-9a-f]{16}\.tmp"
+    r"part-(\d{6,})\.(?:jsonl|jsonl\.zst|parquet|json|ledger\.jsonl|[0-9a-f]{16}\.spool)|inputs\.jsonl|unread\.json|\.newsfilter-[0-9a-f]{16}\.tmp"
 )
 
 Line = dict[str, Any]
@@ -57,6 +57,11 @@ def is_done(target: Target, number: int, source: str = "", *, thorough: bool = F
     return True
 
 
+def remove_marker(target: Target, number: int) -> None:
+    """Have a shard count as not complete. Raises StoppedError when its marker cannot be removed."""
+    open_store(target.out).remove(marker_name(number))
+
+
 def read_marker(target: Target, number: int) -> dict[str, Any] | None:
     """Return what a shard's marker holds; None where it is missing or damaged."""
     return read_json(open_store(target.out), marker_name(number), MARKER)
@@ -80,13 +85,20 @@ def remove_shards(out: str) -> None:
         _remove(open_store(out), folder)
 
 
+def remove_shards_from(out: str, number: int) -> None:
+    """Remove the shards of that number and above, markers first, and what was done of them. Raises as `remove_shards` does."""
+    for folder in (DONE, ARTICLES, RECORDS, WORK):
+        _remove(open_store(out), folder, number)
+
+
 def remove_work(out: str) -> None:
     """Remove spools that are left when a run has ended: those of workers that a cluster had given up."""
     _remove(open_store(out), WORK)
 
 
-def _remove(store: Store, folder: str) -> None:
+def _remove(store: Store, folder: str, first: int | None = None) -> None:
     for name in store.names(folder):
-        if _OURS.fullmatch(name):
+        ours = _OURS.fullmatch(name)
+        if ours and (first is None or (ours[1] and int(ours[1]) >= first)):
             store.remove(f"{folder}/{name}")
     store.remove_folder(folder)

@@ -1,7 +1,8 @@
 """Shards as Parquet: the Arrow schema, and how rows get their types back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,19 @@ def _is_list(kind: Any) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)  # type: ignore[no-any-return]
 
 
-class ParquetShard:
+@contextmanager
+def parquet_shard(target: Target, articles: Path, records: Path) -> Iterator[Callable[[Item], None]]:
+    """Open a shard's two files; what it gives is called with each document."""
+    shard = _ParquetShard(target, articles, records)
+    try:
+        yield shard.write
+        shard.close()
+    except BaseException:
+        shard.give_up()
+        raise
+
+
+class _ParquetShard:
     """Writes a shard's two Parquet files; both have the same rows in the same row groups.
 
     Row groups end by what the rows hold, so that they are the same however the shard came about.
@@ -217,6 +230,14 @@ class ParquetShard:
         self._flush()
         for writer in self._writers:
             writer.close()
+
+    def give_up(self) -> None:
+        """Close both files after an error, which may stand in the way of that too; it is the error that counts."""
+        for writer in self._writers:
+            for _step in ("its end", "its file"):
+                with suppress(Exception):
+                    writer.close()
+                writer.is_open = False  # or it would try to write its end again, and where it goes nobody hears what comes of that
 
 
 def columns_of_file(path: str) -> InputColumns:

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from newsfilter.dumps.documents import Document, Failed, Item, Oversized, weight
-from newsfilter.dumps.failures import MissingLibraryError, ReadError
+from newsfilter.dumps.failures import AWAY, MissingLibraryError, ReadError
 from newsfilter.dumps.names import Namer
 from newsfilter.dumps.outputs_rows import SAMPLE_FILES, SAMPLE_ROWS, InputColumns, columns_of_rows
 from newsfilter.dumps.readers import ReadOptions, reader_of
@@ -94,12 +94,18 @@ class Planned:
     stems: tuple[str, ...]  # output names without suffix: of loose files and of an archive's members one each
     below: str = ""  # where there are no `stems`: the folder of a container's records, which are named by their places
     said: str = ""  # which columns of a table were guessed, for people
+    fatal: bool = False  # reading it ends one process after the other
+    unread: bool = False  # storage failed while it was planned: when it is back, there may be other shards from here on
 
 
 def container_failed(uri: str, error: InputError | OSError) -> Failed:
     """Return a container, or the rest of one, that cannot be read, as the one document that fails for it."""
-    reason = error.reason if isinstance(error, ReadError) else "unreadable-container"
-    detail = error.detail if isinstance(error, ReadError) else str(error).removeprefix(f"{uri}: ")
+    if isinstance(error, ReadError):
+        reason, detail = error.reason, error.detail
+    elif isinstance(error, OSError):
+        reason, detail = "unreadable", error.strerror or str(error)
+    else:
+        reason, detail = "unreadable-container", str(error).removeprefix(f"{uri}: ")
     return Failed(document_id(Source(b"", uri=uri)), uri, reason, detail)
 
 
@@ -165,7 +171,8 @@ def _containers(entries: Iterable[Entry], kind: str, options: ReadOptions, namer
         except MissingLibraryError as error:
             raise StoppedError(f"{error}, and run the same command again with --resume") from None
         except (InputError, OSError) as error:
-            yield Planned(replace(shard, format="given", given=(container_failed(shard.uri, error),)), (), below, said)
+            failed = container_failed(shard.uri, error)
+            yield Planned(replace(shard, format="given", given=(failed,)), (), below, said, unread=failed.reason in AWAY)
 
 
 def guessed(shard: Shard, options: ReadOptions) -> str:
@@ -179,7 +186,8 @@ def _streamed(shard: Shard, kind: str, options: ReadOptions, below: str, namer: 
     first, shard = 0, replace(shard, format="given")
     for records in _portions(reader_of(kind).read(shard.path, shard.uri, 0, None, options), options.shard_documents):
         stems = tuple(_member_stem(item, below, namer) for item in records) if namer and kind in _ARCHIVES else ()
-        yield Planned(replace(shard, given=tuple(records), first=first), stems, below)
+        unread = any(isinstance(item, Failed) and item.reason in AWAY for item in records)
+        yield Planned(replace(shard, given=tuple(records), first=first), stems, below, unread=unread)
         first += len(records)
     if not first:
         yield Planned(shard, (), below)  # for its row in run.json

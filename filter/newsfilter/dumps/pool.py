@@ -7,16 +7,19 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import resource_tracker as mp_resource_tracker
 from typing import TypeVar
 
 from newsfilter.dumps.interrupt import inherited_deafness
 from newsfilter.dumps.plan import Planned
+from newsfilter.dumps.readers import FORMATS
 from newsfilter.dumps.worker import ShardOutcome
 from newsfilter.dumps.writing import StoppedError
 
 AHEAD = 2  # shards that wait for each process
-DEATHS = 3  # processes in a row that die before any shard is done
+DEATHS = 2  # processes in a row that die before any shard is done, until shards are cleaned one by one
+GIVEN_UP = 8  # shards in a row; where nothing else is done in between, it is the machine and not the files
 
 T = TypeVar("T")
 
@@ -34,6 +37,10 @@ class Feed:
         What planning came to grief on.
     seconds : float
         CPU seconds that planning took, with the reading of what can only be read from its beginning.
+    died : bool
+        Whether a process died that had shards; it may have left temporary files.
+    given_up : int
+        Shards that were given up since one was done.
     """
 
     def __init__(self, planned: Iterator[Planned]) -> None:
@@ -42,6 +49,8 @@ class Feed:
         self.under_way: dict[int, Planned] = {}
         self.error: Exception | None = None
         self.seconds = 0.0
+        self.died = False
+        self.given_up = 0
 
     def __iter__(self) -> "Feed":
         return self
@@ -62,6 +71,7 @@ class Feed:
 
     def put_back(self) -> None:
         """Hand out once more what is under way: those who had it are gone."""
+        self.died = True
         self._again.extendleft(planned for _, planned in sorted(self.under_way.items(), reverse=True))
         self.under_way.clear()
 
@@ -83,51 +93,81 @@ def in_order(outcomes: Iterator[ShardOutcome], numbers: deque[int]) -> Iterator[
 def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int) -> Generator[ShardOutcome, None, None]:
     """Clean shards in processes of this machine, and yield the outcomes as they come.
 
-    A process that dies takes the pool with it; another goes on with what was under way.
+    A process that dies takes the pool with it; another goes on with what was under way. When processes keep dying, what they had is cleaned shard by
+    shard, and of one whose reading is what they die of, the rest is given up.
 
     Raises
     ------
     StoppedError
-        When a file cannot be written, or processes keep dying.
+        When a file cannot be written, or processes keep dying of what is no single file's fault.
     """
-    from joblib import Parallel, delayed  # noqa: PLC0415 - a run in one process does without
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - the same
-    from joblib.externals.loky.backend import resource_tracker  # noqa: PLC0415 - the same
+    from joblib.externals.loky.backend import resource_tracker  # noqa: PLC0415 - a run in one process does without
     from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - the same
 
     for tracker in (resource_tracker, mp_resource_tracker):  # started later, inside, they would let Ctrl-C through
         tracker.ensure_running()
     deaths = 0
     while True:
-        parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=AHEAD * jobs, batch_size=1)
-        with inherited_deafness():  # joblib starts its processes with the first shards
-            outcomes = parallel(delayed(work)(one) for one in feed)
-        whole = False
         try:
-            for outcome in outcomes:
-                deaths = 0
-                del feed.under_way[outcome.number]
+            for outcome in _in_pool(work, feed, feed, jobs):
+                deaths = feed.given_up = 0
                 yield outcome
-            whole = True
         except BrokenProcessPool:
             deaths += 1
             if deaths == DEATHS:
-                raise StoppedError(
-                    f"worker processes died {DEATHS} times in a row while they cleaned {_named(feed)}; most likely there is not enough memory: "
-                    "run the same command again with --resume and fewer --jobs"
-                ) from None
-        finally:
-            if not whole:
-                with (
-                    suppress(Exception),
-                    _torn_down(),
-                ):  # closing what is broken may fail in joblib's own ways; the pool must go all the same
-                    outcomes.close()
-            with _torn_down():
-                get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
-        if whole:
+                yield from _one_by_one(work, feed)
+                deaths = 0
+            feed.put_back()
+        else:
             return
-        feed.put_back()
+
+
+def _one_by_one(work: Callable[[Planned], ShardOutcome], feed: Feed) -> Generator[ShardOutcome, None, None]:
+    """Clean what is under way with no shard beside another, until it is known which one processes die of."""
+    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - as above
+
+    for _, planned in sorted(feed.under_way.items()):
+        for tried in (planned, planned, replace(planned, fatal=True)):
+            if tried.fatal and (planned.shard.format not in FORMATS or feed.given_up == GIVEN_UP):
+                break  # it was read already, or is files that no library reads; or everything is fatal here
+            try:
+                yield from _in_pool(work, iter([tried]), feed, jobs=2)  # for one, joblib would work in this process
+            except BrokenProcessPool:
+                continue
+            if tried.fatal:
+                feed.given_up += 1
+                return
+            feed.given_up = 0
+            break
+        if planned.shard.number in feed.under_way:
+            raise StoppedError(
+                f"worker processes died again and again while they cleaned {_named(feed)}; most likely there is not enough memory: "
+                "run the same command again with --resume and fewer --jobs"
+            )
+
+
+def _in_pool(
+    work: Callable[[Planned], ShardOutcome], shards: Iterator[Planned], feed: Feed, jobs: int
+) -> Generator[ShardOutcome, None, None]:
+    """Clean shards in a pool of processes, which goes at the end. Raises BrokenProcessPool when one of them dies."""
+    from joblib import Parallel, delayed  # noqa: PLC0415 - as above
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - as above
+
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=AHEAD * jobs, batch_size=1)
+    with inherited_deafness():  # joblib starts its processes with the first shards
+        outcomes = parallel(delayed(work)(one) for one in shards)
+    whole = False
+    try:
+        for outcome in outcomes:
+            del feed.under_way[outcome.number]
+            yield outcome
+        whole = True
+    finally:
+        if not whole:
+            with suppress(Exception), _torn_down():  # closing what is broken may fail in joblib's own ways; the pool must go all the same
+                outcomes.close()
+        with _torn_down():
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)  # each holds a child, and a child a model
 
 
 @contextmanager

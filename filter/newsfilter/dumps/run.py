@@ -3,8 +3,8 @@
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,59 +20,24 @@ from newsfilter.dumps.earlier import earlier_run
 from newsfilter.dumps.guesses import Guesses
 from newsfilter.dumps.inputs import check_same, write_inputs
 from newsfilter.dumps.interrupt import Interruption
-from newsfilter.dumps.keeper import Limits
 from newsfilter.dumps.ledger import Ledger
-from newsfilter.dumps.outputs import merge_columns
+from newsfilter.dumps.order import Order, Result, Say, Watch
+from newsfilter.dumps.outputs_formats import merge_columns
 from newsfilter.dumps.outputs_marker import ledger_name, remove_shards, remove_work
-from newsfilter.dumps.outputs_rows import Format, InputColumns, Target
+from newsfilter.dumps.outputs_rows import InputColumns, Target
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store
 from newsfilter.dumps.plan import Planned, check_libraries, columns_of, format_of, plan
 from newsfilter.dumps.pool import Feed, in_order, in_processes
 from newsfilter.dumps.position import Position
-from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.remote import is_private
 from newsfilter.dumps.runfile import SCHEMA, as_json, now, write_run
 from newsfilter.dumps.sources import Listing, as_uri, list_sources, with_stdin
 from newsfilter.dumps.summary import Totals, imbalance
+from newsfilter.dumps.unread import Unread
 from newsfilter.dumps.worker import Job, ShardOutcome, clean_in_worker, clean_shard, close_keepers
 from newsfilter.dumps.writing import StoppedError, remove_earlier, remove_temporaries
 from newsfilter.errors import OutputError
 from newsfilter.model_file import load_model
-from newsfilter.settings import Settings
-
-Watch = Callable[[int, int, float | None], None]
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a run is asked to do."""
-
-    sources: tuple[str, ...]  # files, folders, URLs, "-"
-    out: str  # a local folder, or a URL that fsspec opens
-    settings: Settings
-    options: ReadOptions
-    to: Format = "files"
-    out_field: str | None = None
-    model_path: Path | None = None  # None: the shipped model
-    jobs: int = 1  # processes; 1 works in this one, with a child. On a cluster: shards that are handed out at a time, 0: as it has threads
-    scheduler: str | None = None  # of a Dask cluster, such as tcp://host:8786; None: this machine
-    limits: Limits = field(default_factory=Limits)
-    part: tuple[int, int] = (1, 1)  # (3, 40): the third of forty slices
-    resume: bool = False
-    overwrite: bool = False
-    dedup: bool = False  # list exact repeats of bodies when all is done
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a run ended."""
-
-    content: dict[str, Any]  # as run.json has it
-    stopped: str | None = None  # why it ended early, other than by an interrupt
-    interrupted: bool = False
-    imbalance: str | None = None  # what does not add up
-    notes: tuple[str, ...] = ()  # what the user should know besides
 
 
 def clean_dump(order: Order, *, stdin: BinaryIO | None = None, watch: Watch | None = None, say: Say | None = None) -> Result:
@@ -179,6 +144,7 @@ class _Run:
         self.in_shard = 0  # the same, in the shard that this process works on
         self.position = Position(listing.entries)
         self.share: float | None = None  # of the inputs' bytes
+        self.died = False  # whether a worker died, or may have: it leaves what it was writing
         self.total = 0 if any(format_of(entry.uri) for entry in listing.entries) or order.part[1] > 1 else len(listing.entries)
 
     def run(self, earlier: dict[str, Any] | None) -> Result:
@@ -198,6 +164,7 @@ class _Run:
             stopped = str(error)
         if self.content["status"] != "finished":
             self.content["status"] = "interrupted"
+        if self.content["status"] != "finished" or self.died:
             self._remove_temporaries()
         self._close()
         if self.content["status"] == "finished":
@@ -228,7 +195,10 @@ class _Run:
         self._remove_temporaries()
         self.totals.go_on_from(earlier)
         self.wall_before = earlier["seconds"]["wall"]
-        self.content |= {"seconds": earlier["seconds"], "started": earlier["started"]}
+        self.content |= {
+            "seconds": earlier["seconds"],
+            "started": earlier["started"],
+        }
         if earlier.get("software") != self.content["software"]:
             self.notes.append(
                 "the run began with other versions of its software (run.json of then, each record); use --overwrite for one of a piece"
@@ -242,7 +212,8 @@ class _Run:
         if self.order.part[0] == 1:
             self.totals.skipped.update(self.listing.skipped)
         self.watch(0, self.total, None)
-        outcomes = self._outcomes(self._job())
+        job = self._job()
+        outcomes = self._outcomes(job, Unread(self.store, job.target))
         try:
             for outcome in in_order(outcomes, self.numbers):
                 with interruption.held():
@@ -257,11 +228,12 @@ class _Run:
         target = Target(order.out, order.to, order.settings, self.model.sha256, known, order.out_field)
         return Job(order.settings, order.model_path, self.model.sha256, target, order.options, order.limits, software())
 
-    def _planned(self) -> Iterator[Planned]:
+    def _planned(self, unread: Unread) -> Iterator[Planned]:
         """Yield this slice's shards."""
         part, parts = self.order.part
         for planned in plan(self.listing.entries, self.order.options, named=self.order.to == "files"):
             self.position.follow(planned.shard)
+            unread.meet(planned)
             if planned.shard.number % parts == part - 1:
                 self.numbers.append(planned.shard.number)
                 self.guesses.add(planned)
@@ -269,8 +241,8 @@ class _Run:
             else:
                 self.position.forget(planned.shard.number)
 
-    def _outcomes(self, job: Job) -> Generator[ShardOutcome, None, None]:
-        planned = self._planned()
+    def _outcomes(self, job: Job, unread: Unread) -> Generator[ShardOutcome, None, None]:
+        planned = self._planned(unread)
         if self.cluster is not None:
             feed = Feed(planned)
             yield from on_cluster(self.cluster, job, common(self.store, self.listing.entries), feed, self.order.jobs)
@@ -288,6 +260,7 @@ class _Run:
             else:
                 yield from in_processes(partial(clean_in_worker, job, os.getpid()), feed, jobs)
         self.totals.add_cpu({"read": feed.seconds})
+        self.died = feed.died or self.cluster is not None
         if feed.error is not None:
             raise feed.error
 

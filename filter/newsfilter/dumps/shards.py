@@ -20,3 +20,13 @@ class Shard:
     given: tuple[Item, ...] = ()  # of "given": what was read of a stream that cannot be split
     size: int | None = None  # bytes of the whole input file, or of all loose files, where known: by them a change is noticed
     first: int = 0  # of "given": the number of its first record in the stream, from 0
+
+
+def source_of(shard: Shard) -> str:
+    """Say in words what a shard is made of, so that a change of the inputs is noticed."""
+    size = "" if shard.size is None else f", {shard.size} bytes in all"
+    if shard.format == "files":
+        return f"{len(shard.entries)} files from {shard.entries[0].uri} to {shard.entries[-1].uri}{size}"
+    if shard.format == "given":
+        return f"{shard.uri} records {shard.first} to {shard.first + len(shard.given)}{size}"
+    return f"{shard.uri} {shard.start} to {'its end' if shard.stop is None else shard.stop}{size}"

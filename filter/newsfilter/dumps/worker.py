@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -14,20 +14,18 @@ from threading import Lock, Thread
 from typing import Any
 
 from newsfilter.dumps.documents import Document, Failed, Item, Oversized, Passed, weight
-from newsfilter.dumps.failures import MissingLibraryError, ReadError
+from newsfilter.dumps.failures import AWAY, ReadError
 from newsfilter.dumps.keeper import BATCH_BYTES, BATCH_DOCUMENTS, Keeper, Limits, Result
-from newsfilter.dumps.ledger import entry_id, failed_line
+from newsfilter.dumps.ledger import failed_line
 from newsfilter.dumps.outputs import SKIPPED, ShardOutput
-from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker
+from newsfilter.dumps.outputs_marker import is_done, read_lines, read_marker, remove_marker
 from newsfilter.dumps.outputs_rows import Target, facts_of
-from newsfilter.dumps.plan import Planned, container_failed, place_of
-from newsfilter.dumps.readers import ReadOptions, reader_of
-from newsfilter.dumps.reading import Skipped, read
-from newsfilter.dumps.shards import Shard
-from newsfilter.dumps.sources import Entry
+from newsfilter.dumps.plan import Planned, place_of
+from newsfilter.dumps.readers import ReadOptions
+from newsfilter.dumps.shard_records import Found, lost, records_of
+from newsfilter.dumps.shards import Shard, source_of
 from newsfilter.dumps.summary import Totals
-from newsfilter.dumps.writing import StoppedError, write_result
-from newsfilter.errors import InputError
+from newsfilter.dumps.writing import write_result
 from newsfilter.records import Source, document_id
 from newsfilter.settings import Settings
 
@@ -57,8 +55,6 @@ class ShardOutcome:
     counted: dict[str, Any]  # as `Totals.content` returns it
     cpu: dict[str, float] = field(default_factory=dict)  # CPU seconds by stage
 
-
-Found = tuple[Item, str]  # a record, and its output name without suffix
 
 _Key = tuple[str, str, Limits, tuple[tuple[str, str], ...]]
 
@@ -121,6 +117,8 @@ def clean_shard(
 ) -> ShardOutcome:
     """Clean a shard and write its output, going on where an earlier attempt at it ended; one that is complete is left as it is.
 
+    One in which storage failed is done once more: what failed so may be there now.
+
     Parameters
     ----------
     job, planned
@@ -140,16 +138,24 @@ def clean_shard(
     shard, source = planned.shard, source_of(planned.shard)
     totals = Totals()
     if is_done(job.target, shard.number, source):
-        marker = read_marker(job.target, shard.number) or {}
-        totals.skipped.update(marker["skipped"])
-        for known in read_lines(job.target, shard.number):
-            totals.add_line(known)
-        return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
+        lines = read_lines(job.target, shard.number)
+        if not any(line["reason"] in AWAY for line in lines):
+            marker = read_marker(job.target, shard.number) or {}
+            totals.skipped.update(marker["skipped"])
+            for known in lines:
+                totals.add_line(known)
+            return _outcome(shard, marker["counts"]["documents"] + totals.skipped.total(), totals, {})
+        remove_marker(job.target, shard.number)
     clock = _Clock()
     with borrowed_keeper(job) as keeper, ShardOutput(job.target, shard.number, source, _file_of(shard)) as output:
         before, restarts = dict(keeper.seconds), Counter(keeper.restarts)
         given = output.resume_from()
-        for batch in _batches(islice(clock.read(records_of(planned, job.options)), given, None)):
+        if planned.fatal:
+            clock.found = given
+            records = clock.read(iter([(lost(shard, "crashed", "reading on ended one process after the other"), "")]))
+        else:
+            records = islice(clock.read(records_of(planned, job.options)), given, None)
+        for batch in _batches(records):
             results = iter(keeper.clean([_to_clean(item) for item, _ in batch if isinstance(item, Document | Oversized)]))
             still_wanted()
             with clock.writing():
@@ -175,16 +181,6 @@ def _outcome(shard: Shard, found: int, totals: Totals, cpu: dict[str, float]) ->
 
 def _file_of(shard: Shard) -> str | None:
     return None if shard.format == "files" else shard.uri
-
-
-def source_of(shard: Shard) -> str:
-    """Say in words what a shard is made of, so that a change of the inputs is noticed."""
-    size = "" if shard.size is None else f", {shard.size} bytes in all"
-    if shard.format == "files":
-        return f"{len(shard.entries)} files from {shard.entries[0].uri} to {shard.entries[-1].uri}{size}"
-    if shard.format == "given":
-        return f"{shard.uri} records {shard.first} to {shard.first + len(shard.given)}{size}"
-    return f"{shard.uri} {shard.start} to {'its end' if shard.stop is None else shard.stop}{size}"
 
 
 class _Clock:
@@ -219,47 +215,6 @@ class _Clock:
         started = time.process_time()
         yield
         self.seconds["write"] += time.process_time() - started
-
-
-def records_of(planned: Planned, options: ReadOptions) -> Iterator[Found]:
-    """Read the records of a shard, in order."""
-    shard = planned.shard
-    if shard.format == "files":
-        for entry, stem in zip(shard.entries, planned.stems, strict=True):
-            yield _loose(entry, options.max_bytes), stem
-        return
-    for number, item in enumerate(shard.given if shard.format == "given" else _records(shard, options)):
-        yield item, planned.stems[number] if planned.stems else f"{planned.below}/{_place(item, shard.first + number)}"
-
-
-def _records(shard: Shard, options: ReadOptions) -> Iterator[Item]:
-    """The records of a range. Of a file that could be read when the run was planned and cannot be now, the range is one failure."""
-    try:
-        yield from reader_of(shard.format).read(shard.path, shard.uri, shard.start, shard.stop, options)
-    except MissingLibraryError as error:
-        raise StoppedError(f"{error}, and run the same command again with --resume") from None
-    except (InputError, OSError) as error:
-        failed = container_failed(shard.uri, error)
-        place = Source(b"", uri=shard.uri, member="unread", offset=shard.start)
-        yield replace(failed, id=document_id(place), detail=f"from {shard.start} on: {failed.detail}", offset=shard.start)
-
-
-def _place(item: Item, number: int) -> str:
-    """The output name of a record inside its container: by its first byte, else by its number."""
-    source = item.source if isinstance(item, Document | Oversized) else None
-    if source is None or source.offset is None:
-        return f"{number:012d}"
-    return f"{source.offset:012d}" + (f"-{source.member.removeprefix('#')}" if source.member else "")
-
-
-def _loose(entry: Entry, max_bytes: int) -> Item:
-    try:
-        found = read(entry, max_bytes)
-    except ReadError as error:
-        return Failed(entry_id(entry), entry.uri, error.reason, error.detail)
-    if isinstance(found, Skipped):
-        return Passed(entry.uri, found.kind)
-    return found if isinstance(found, Oversized) else Document(found)
 
 
 def _batches(items: Iterable[Found]) -> Iterator[list[Found]]:

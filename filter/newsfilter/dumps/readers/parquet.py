@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 from newsfilter.dumps.documents import Document, Item
-from newsfilter.dumps.failures import MissingLibraryError
+from newsfilter.dumps.failures import MissingLibraryError, ReadError
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import Columns, Kind, Place, choose, failed, read_row
 from newsfilter.dumps.readers.opening import open_binary
@@ -72,8 +72,15 @@ def _opened(path: str, uri: str) -> Iterator[Any]:
             file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=BUFFER_BYTES, page_checksum_verification=True)
             file.schema_arrow  # noqa: B018 - read now, where what it raises is known to be the file's fault
         except (pa.ArrowException, OSError) as error:
+            if _of_storage(error):
+                raise ReadError(uri, "unreadable", _said(error)) from None
             raise InputError(f"{uri}: is no whole Parquet file ({_said(error)}); copy it again, or take it out of the sources") from None
         yield file
+
+
+def _of_storage(error: Exception) -> bool:
+    """Whether it was the storage that failed: Arrow's own OSErrors, for what is damaged, have no number."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _said(error: Exception) -> str:
@@ -138,7 +145,7 @@ def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions
     Yields
     ------
     Document, Failed or Passed
-        The reasons are ``damaged-parquet``, once for a row group, naming the rows that are lost; ``not-utf-8`` for a row with a string, in any
+        The reasons are ``damaged-parquet``, once for a row group, naming the rows that are lost, ``unreadable`` in its place if storage failed; ``not-utf-8`` for a row with a string, in any
         column, that is none; ``too-long``. A row whose document is null is Passed as ``null-text``. ``columns`` is an `ArrowRow`.
 
     Raises
@@ -152,8 +159,8 @@ def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions
         for group in range(file.num_row_groups)[start:stop]:
             at, end = bounds[group], bounds[group + 1]
             for batch in _batches(file, group):
-                if isinstance(batch, str):
-                    yield failed(Place(uri, at, f"rows {at} to {end - 1}, of row group {group}"), "damaged-parquet", batch)
+                if isinstance(batch, tuple):
+                    yield failed(Place(uri, at, f"rows {at} to {end - 1}, of row group {group}"), *batch)
                     continue
                 fault = _fault(batch)
                 for number in range(batch.num_rows):
@@ -166,7 +173,7 @@ def read(path: str, uri: str, start: int, stop: int | None, options: ReadOptions
 
 
 def _batches(file: Any, group: int) -> Iterator[Any]:
-    """The record batches of a row group and, last, what was wrong when they are not all of it."""
+    """The record batches of a row group and, last, what was wrong when they are not all of it: the reason and what exactly."""
     import pyarrow as pa  # noqa: PLC0415 - an extra
 
     about = file.metadata.row_group(group)
@@ -179,10 +186,10 @@ def _batches(file: Any, group: int) -> Iterator[Any]:
             missing -= batch.num_rows
             yield batch
     except (pa.ArrowException, OSError) as error:
-        yield _said(error)
+        yield "unreadable" if _of_storage(error) else "damaged-parquet", _said(error)
     else:
         if missing > 0:
-            yield "fewer rows than the file states"
+            yield "damaged-parquet", "fewer rows than the file states"
 
 
 def _fault(batch: Any) -> str:
