@@ -150,7 +150,7 @@ def test_the_benchmark_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert {name: [run["documents"] for run in (pairs[0]["small"], pairs[0]["large"])] for name, pairs in found["html"].items()} == {
         ONE: [4, 12], TWO: [4, 12], LOOP: [4, 12],
     }  # fmt: skip
-    assert found["text"]["newsfilter, text, 1 job"][0]["large"]["said"]["counts"]["documents"] == 48
+    assert found["text"]["newsfilter, text, 1 job"][0]["large"]["said"]["counts"]["documents"] == 24
     assert [found["memory"][TWO][0][size]["documents"] for size in ("small", "large")] == [4, 8]
     assert {"child", "worker", "main"} <= found["memory"][TWO][0]["large"]["used"]["peaks"].keys()
     for row in (
