@@ -170,5 +170,5 @@ def test_a_page_takes_at_most_twice_trafilaturas_time(shared: Path) -> None:
         capture_output=True, text=True, check=True, env=environment,
     )  # fmt: skip
     print(run.stdout)
-    ratios = sorted(float(part) for part in run.stdout.rsplit("pair by pair: ", 1)[1].split(","))
+    ratios = sorted(float(part) for part in run.stdout.rsplit("round by round: ", 1)[1].split(","))
     assert ratios[len(ratios) // 2] <= 2.0
