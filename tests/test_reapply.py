@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, Ran, article, files, ledger, make_tree, page, run_file
 
+import newsfilter.audit.reapply as reapplying
 from newsfilter.audit.reapply import Policy, another, policy_of
 from newsfilter.audit.reapply_run import Order, _outcomes, reapply_run
 from newsfilter.audit.reapply_shard import Job, Outcome
@@ -93,6 +94,30 @@ def test_another_policy_gives_what_cleaning_with_it_gives(form: str, wanted: str
         elif name.endswith(".provenance.json"):
             assert _comparable(made[name]) == _comparable(cleaned[name]), name
     assert run("verify", tmp_path / "out", "--no-sources", "--quiet").status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "policy", [(), ("--keep", "caption"), ("--threshold", "spam=0.9"), ("--threshold", "teaser=0.97", "--keep", "byline")]
+)
+def test_what_a_policy_leaves_alone_need_not_be_taken_apart(
+    policy: tuple[str, ...], run: Run, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shortcut is taken, and gives the same bytes as without."""
+    taken: list[bool] = []
+    stays = reapplying._stays
+
+    def _noted(*arguments: Any) -> bool:
+        taken.append(stays(*arguments))
+        return taken[-1]
+
+    monkeypatch.setattr(reapplying, "_stays", _noted)
+    assert run("reapply", runs / "jsonl", "-o", tmp_path / "short", *policy, "--jobs", "1", "--quiet").status == 0
+    assert any(taken)
+    assert all(taken) == (not policy)
+    monkeypatch.setattr(reapplying, "_stays", lambda *_: False)
+    assert run("reapply", runs / "jsonl", "-o", tmp_path / "long", *policy, "--jobs", "1", "--quiet").status == 0
+    assert everything(tmp_path / "short") == everything(tmp_path / "long")
 
 
 def _without_digests(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from newsfilter.audit.reading import line_of, read_provenance
 from newsfilter.dumps.ledger import Line
 from newsfilter.dumps.results import Stored
+from newsfilter.dumps.writing import STATUSES
 from newsfilter.errors import RecordError, SettingsError
-from newsfilter.policy import conclude, keep_labels, language_of, verdict_row, with_thresholds
+from newsfilter.policy import conclude, keep_labels, language_of, limit_of, verdict_row, with_thresholds
 from newsfilter.provenance import encode_record, restore
 from newsfilter.readback import read_back
 from newsfilter.records import LABELS, Decision, Language
@@ -116,6 +117,10 @@ def reapply(document: Stored, before: Policy, after: Policy) -> Reapplied:
         if record["settings"]["sha256"] != before.sha256:
             raise RecordError("the record was made with other settings than run.json says; one of the two was changed")
         _check_is(record, document.line)
+        if _stays(record, before, after) and _fits(record, document):
+            encoded = _encoded(document.record, record, record | {"settings": {"sha256": after.sha256}})
+            line = document.line | {"record_sha256": hashlib.sha256(encoded).hexdigest(), "output": None}
+            return Reapplied(line, encoded, "" if document.body is None else document.body.decode())
         return _reapplied(document.record, record, None if document.body is None else document.body.decode(), after)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise RecordError(f"no provenance record, or one that was changed: {error!r}") from error
@@ -124,6 +129,36 @@ def reapply(document: Stored, before: Policy, after: Policy) -> Reapplied:
 def _check_is(record: dict[str, Any], line: Line) -> None:
     if (record["id"], record["source"]["uri"]) != (line["id"], line["uri"]):
         raise RecordError("the record is of another document than the ledger says; one of the two was changed")
+
+
+def _stays(record: dict[str, Any], before: Policy, after: Policy) -> bool:
+    """Whether a policy leaves all of a document as it is, so far as can be told without taking it apart: most documents are such, for most policies."""
+    if "kinds" not in record or replace(after.settings, keep=before.settings.keep) != before.settings:
+        return False
+    kept_otherwise = set(before.settings.keep) ^ set(after.settings.keep)
+    for entry in record["blocks"]:
+        label = entry["label"]
+        likely = entry.get("probabilities", {}).get(label, 0.0)
+        believed = entry["by"] != "model" or label == "body" or "merged" in entry or likely >= limit_of(label, after.thresholds)
+        if label in kept_otherwise or not believed:
+            return False
+    return True
+
+
+def _fits(record: dict[str, Any], document: Stored) -> bool:
+    """Whether body, record and ledger line are as they were written.
+
+    Raises
+    ------
+    RecordError
+        When body and record do not fit.
+    """
+    assert document.record is not None
+    line, status = document.line, STATUSES[record["verdict"]["decision"]]
+    if (line.get("record_sha256"), line["status"]) != (hashlib.sha256(document.record).hexdigest(), status):
+        return False
+    restore(record, None if document.body is None else document.body.decode())
+    return True
 
 
 def _reapplied(raw: bytes, record: dict[str, Any], body: str | None, policy: Policy) -> Reapplied:
