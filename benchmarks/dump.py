@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.dump_cost import costs
+from benchmarks.dump_cost import containment, costs
 from benchmarks.dump_input import Page, read_articles, read_pages, read_texts, write_texts, write_warcs
 from benchmarks.dump_tables import show
 from benchmarks.peers import commit, versions
@@ -207,7 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "versions": versions(),
         "commit": commit(),
     }
-    result = {**facts, "html": as_json(html), "text": as_json(text), "memory": as_json(memory), "cost": costs(pages[:COST_PAGES])}
+    result = {**facts, "html": as_json(html), "text": as_json(text), "memory": as_json(memory)}
+    result |= {"cost": costs(pages[:COST_PAGES]), "containment": containment(pages[:COST_PAGES])}
     show(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

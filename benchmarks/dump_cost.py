@@ -8,6 +8,8 @@ import numpy as np
 from benchmarks.dump_input import Page
 
 from newsfilter.document import Cleaner
+from newsfilter.dumps.keeper import BATCH_DOCUMENTS, Keeper
+from newsfilter.dumps.process import vitals
 from newsfilter.provenance import encode_record
 from newsfilter.records import Source
 
@@ -50,6 +52,44 @@ def costs(pages: Sequence[Page]) -> dict[str, Any]:
         "correlation": {name: float(np.corrcoef(table[:, 0], table[:, column])[0, 1]) for column, name in enumerate(MEASURES, start=1)},
         "line": {"page": float(line[1]), "hundred_blocks": float(100 * line[0])},
     }
+
+
+def containment(pages: Sequence[Page]) -> dict[str, float]:
+    """Clean pages in this process and in a child that a keeper watches, batch by batch in turn.
+
+    Returns
+    -------
+    dict
+        CPU seconds of both, the child's and its watcher's together; starts are left out.
+    """
+    cleaner = Cleaner()
+    spent = {"here": 0.0, "contained": 0.0}
+    sources = [Source(raw, url=url) for url, raw in pages]
+    with Keeper(cleaner.settings, None, cleaner.model.sha256) as keeper:
+        keeper.clean(sources[:WARM_UP])
+        cleaner.clean_batch(sources[:WARM_UP])
+        for number, start in enumerate(range(WARM_UP, len(sources), BATCH_DOCUMENTS)):
+            batch = sources[start : start + BATCH_DOCUMENTS]
+            for name in sorted(spent, reverse=bool(number % 2)):
+                spent[name] += _here(cleaner, batch) if name == "here" else _contained(keeper, batch)
+    return spent
+
+
+def _here(cleaner: Cleaner, batch: Sequence[Source]) -> float:
+    started = time.process_time()
+    for article in cleaner.clean_batch(batch):
+        if isinstance(article, Exception):
+            raise article
+        encode_record(article.record)
+    return time.process_time() - started
+
+
+def _contained(keeper: Keeper, batch: Sequence[Source]) -> float:
+    keeper.start()  # a child that is due is replaced outside the count
+    assert keeper.process is not None
+    started, before = time.process_time(), vitals(keeper.process).cpu
+    keeper.clean(batch)
+    return time.process_time() - started + vitals(keeper.process).cpu - before
 
 
 def _quarter(table: "np.ndarray[Any, Any]", spent_on: "np.ndarray[Any, Any]", stages: Sequence[str]) -> dict[str, Any]:

@@ -157,6 +157,7 @@ def test_the_benchmark_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
         f"| {ONE} / {LOOP} | 0.7 |",
         "| extract | ",
         "ms for 100 blocks",
+        "In a child that is watched, cleaning takes ",
         "| reading and writing | ",
         f"| {TWO}: child | 4 | ",
         f"- {ONE}: 12 documents",
