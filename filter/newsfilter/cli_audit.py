@@ -7,8 +7,8 @@ from pathlib import Path
 
 from newsfilter.errors import OutputError
 from newsfilter.options import UsageError
-from newsfilter.options_audit import POLICY
-from newsfilter.terminal import complain, print_json, progress, visible
+from newsfilter.settings import POLICY
+from newsfilter.terminal import complain, counted, print_json, progress, visible
 
 OK, FINDINGS, TROUBLE = 0, 1, 2
 
@@ -75,13 +75,9 @@ def _verify(known: Namespace) -> int:
     if known.json:
         print_json({"documents": summary.documents, "sources": summary.sources, "findings": rows, "notes": summary.notes})
     else:
-        read = "" if summary.sources is None else f", {_counted(summary.sources, 'source')} read again"
-        print(f"{_counted(summary.documents, 'document')} checked{read}: {_counted(count, 'finding') if count else 'no findings'}")
+        read = "" if summary.sources is None else f", {counted(summary.sources, 'source')} read again"
+        print(f"{counted(summary.documents, 'document')} checked{read}: {counted(count, 'finding') if count else 'no findings'}")
     return TROUBLE if summary.unjudged else FINDINGS if count else OK
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _restore(known: Namespace) -> int:

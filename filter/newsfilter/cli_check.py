@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from newsfilter.errors import ModelError, SettingsError
 from newsfilter.options import UsageError
 from newsfilter.settings import Settings, find_settings, read_settings, read_table
-from newsfilter.terminal import complain, visible
+from newsfilter.terminal import complain, counted, visible
 
 if TYPE_CHECKING:
     from newsfilter.dumps.readers import ReadOptions
@@ -67,7 +67,7 @@ class Tally:
 
         for name, number in self.troubled.items():
             if number > MOST_PROBLEMS:
-                more = _count(number - MOST_PROBLEMS, "further line or row", "further lines or rows")
+                more = counted(number - MOST_PROBLEMS, "further line or row", "further lines or rows")
                 self.name(Problem(name, f"{more} could not be judged; mend those above, then check again"))
 
     def name(self, problem: "Problem") -> None:
@@ -237,7 +237,7 @@ def _fix(records: Path, order: Order, clean: "Clean", tally: Tally) -> None:
         if isinstance(outcome, Problem):
             tally.add_problem(outcome)
         else:
-            removed = _count(outcome.removed, "stretch", "stretches")
+            removed = counted(outcome.removed, "stretch", "stretches")
             complain(
                 f"fixed: {safe_path(target.name, visible)}: {removed} removed, written down in {safe_path(str(outcome.record), visible)}"
             )
@@ -245,13 +245,9 @@ def _fix(records: Path, order: Order, clean: "Clean", tally: Tally) -> None:
 
 def _summary(order: Order, tally: Tally) -> str:
     files = len(order.targets.files)
-    text = f"{_count(tally.findings, 'finding')} in {len(tally.found)} of {_count(files, 'file')}"
+    text = f"{counted(tally.findings, 'finding')} in {len(tally.found)} of {counted(files, 'file')}"
     if tally.problems:
-        text += f"; {_count(len(tally.troubled), 'file')} not judged or not fixed as a whole"
+        text += f"; {counted(len(tally.troubled), 'file')} not judged or not fixed as a whole"
     if order.targets.skipped:
         text += f"; not looked at: {', '.join(f'{count} {kind}' for kind, count in sorted(order.targets.skipped.items()))}"
     return text
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

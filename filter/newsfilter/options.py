@@ -86,7 +86,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         **_add_accounting(commands),
         **_add_training(commands),
         "check": add_check(commands, _whole),
-        **add_audit(commands, _add_setting),
+        **add_audit(commands, _add_setting, _whole),
     }
 
 

@@ -6,21 +6,22 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from newsfilter.settings import Settings
+from newsfilter.settings import POLICY, Settings
 
-POLICY = ("keep", "lang", "min_words", "max_removed", "max_spam", "max_uncertain")  # settings that reapply takes
 TOP = 20  # documents that diff names
 
 
 def add_audit(
-    commands: "argparse._SubParsersAction[Any]", add_setting: Callable[[argparse._ArgumentGroup, Field[Any]], None]
+    commands: "argparse._SubParsersAction[Any]",
+    add_setting: Callable[[argparse._ArgumentGroup, Field[Any]], None],
+    whole: Callable[[int], Callable[[str], int]],
 ) -> dict[str, Any]:
-    """Add the commands and return their parsers by name; `add_setting` adds a setting's option to a group."""
+    """Add the commands and return their parsers by name; `add_setting` adds a setting's option to a group, `whole` makes readers of whole numbers."""
     return {
         "verify": _verify(commands),
         "restore": _restore(commands),
-        "reapply": _reapply(commands, add_setting),
-        "diff": _diff(commands),
+        "reapply": _reapply(commands, add_setting, whole),
+        "diff": _diff(commands, whole),
     }
 
 
@@ -56,7 +57,11 @@ def _restore(commands: "argparse._SubParsersAction[Any]") -> Any:
     return restore
 
 
-def _reapply(commands: "argparse._SubParsersAction[Any]", add_setting: Callable[[argparse._ArgumentGroup, Field[Any]], None]) -> Any:
+def _reapply(
+    commands: "argparse._SubParsersAction[Any]",
+    add_setting: Callable[[argparse._ArgumentGroup, Field[Any]], None],
+    whole: Callable[[int], Callable[[str], int]],
+) -> Any:
     reapply = commands.add_parser(
         "reapply",
         help="apply another policy to a run, without its sources",
@@ -75,7 +80,7 @@ def _reapply(commands: "argparse._SubParsersAction[Any]", add_setting: Callable[
         help="take back what was removed as LABEL with a probability below P; spam stands for every kind of spam; may be given more than once",
     )
     reapply.add_argument(
-        "--jobs", type=_count, default=0, metavar="N", help="processes; 0: one for each processor, for few documents one (default: 0)"
+        "--jobs", type=whole(0), default=0, metavar="N", help="processes; 0: one for each processor, for few documents one (default: 0)"
     )
     reapply.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote to OUT2")
     reapply.add_argument("--quiet", action="store_true", help="no progress and no summary")
@@ -95,7 +100,7 @@ def _threshold(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is no threshold; give LABEL=P, such as spam=0.9") from None
 
 
-def _diff(commands: "argparse._SubParsersAction[Any]") -> Any:
+def _diff(commands: "argparse._SubParsersAction[Any]", whole: Callable[[int], Callable[[str], int]]) -> Any:
     diff = commands.add_parser(
         "diff",
         help="show what two runs did differently",
@@ -105,14 +110,8 @@ def _diff(commands: "argparse._SubParsersAction[Any]") -> Any:
     diff.add_argument("one", metavar="OUT_A", help="what newsfilter clean or reapply wrote to: a folder or a URL")
     diff.add_argument("other", metavar="OUT_B", help="the other")
     diff.add_argument(
-        "--top", type=_count, default=TOP, metavar="N", help=f"documents to name, those that differ most first (default: {TOP})"
+        "--top", type=whole(0), default=TOP, metavar="N", help=f"documents to name, those that differ most first (default: {TOP})"
     )
     diff.add_argument("--quiet", action="store_true", help="no progress")
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
     return diff
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
-    return int(text)

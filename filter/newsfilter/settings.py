@@ -19,6 +19,10 @@ LANGUAGES = tuple(
 )
 
 
+POLICY = ("keep", "lang", "min_words", "max_removed", "max_spam", "max_uncertain")
+"""Settings that are about what is done with what the model said, so that records alone are enough to apply others (``newsfilter reapply``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that changes what comes out, apart from the model.

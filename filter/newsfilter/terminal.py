@@ -210,3 +210,12 @@ def _one_line(text: str) -> str:
 def complain(message: str, *, stream: TextIO | None = None) -> None:
     """Write a message to standard error, made safe to show."""
     print(f"newsfilter: {visible(message)}", file=stream or sys.stderr, flush=True)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Say how many there are.
+
+    >>> counted(1, "file"), counted(1200, "file"), counted(0, "stretch", "stretches")
+    ('1 file', '1,200 files', '0 stretches')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

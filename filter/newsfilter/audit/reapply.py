@@ -16,10 +16,9 @@ from newsfilter.policy import conclude, keep_labels, language_of, limit_of, verd
 from newsfilter.provenance import encode_record, restore
 from newsfilter.readback import read_back
 from newsfilter.records import LABELS, Decision, Language
-from newsfilter.settings import Settings, nearest, with_values
+from newsfilter.settings import POLICY, Settings, nearest, with_values
 from newsfilter.verdict import judge
 
-SETTINGS = ("keep", "lang", "min_words", "max_removed", "max_spam", "max_uncertain")  # those that are policy
 _LONG = ("blocks", "edits", "damage")  # neighbouring keys of a record that hold most of it
 FAMILIES = ("spam",)  # names that stand for all labels that begin with them and a dash
 
@@ -70,8 +69,8 @@ def another(policy: Policy, settings: Mapping[str, Any], thresholds: Mapping[str
         For a setting that is not policy, a label that is never removed or not known, or a value out of range.
     """
     for name in settings:
-        if name not in SETTINGS:
-            raise SettingsError(f"command line: {name} needs the sources; clean them again with it. reapply takes {', '.join(SETTINGS)}")
+        if name not in POLICY:
+            raise SettingsError(f"command line: {name} needs the sources; clean them again with it. reapply takes {', '.join(POLICY)}")
     new = {name: _checked(name, value) for name, value in thresholds.items()}
     return Policy(with_values(policy.settings, settings, "command line"), {**policy.thresholds, **new})
 

@@ -4,8 +4,9 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from newsfilter.dumps.duplicates import NAME as DUPLICATES
 from newsfilter.dumps.duplicates import look_back
 from newsfilter.dumps.inputs import NAME as INPUTS
 from newsfilter.dumps.inputs import input_uris
-from newsfilter.dumps.interrupt import inherited_deafness
 from newsfilter.dumps.ledger import Ledger
 from newsfilter.dumps.outputs_marker import remove_shards, remove_work
 from newsfilter.dumps.outputs_store import LocalStore, Store, open_store, write
-from newsfilter.dumps.pool import processors
+from newsfilter.dumps.pool import in_pool, processors
 from newsfilter.dumps.results import Run, open_run
 from newsfilter.dumps.runfile import now, write_run
 from newsfilter.dumps.sources import as_uri
@@ -132,27 +132,16 @@ def _outcomes(job: Job, numbers: list[int], jobs: int) -> Iterator[Outcome]:
         return
     size = max(1, min(TOGETHER, len(numbers) // (4 * jobs)))  # so that no process ends long before another
     groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    from joblib import Parallel, delayed  # noqa: PLC0415 - one process does without
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - the same
-    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - the same
+    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - one process does without
 
-    parallel = Parallel(n_jobs=min(jobs, len(numbers)), backend="loky", return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-    with inherited_deafness():  # Ctrl-C is this process's to answer
-        outcomes = parallel(delayed(reapply_shards)(job, group) for group in groups)
-    whole = False
     try:
-        for outcome in outcomes:
-            yield from outcome
-        whole = True
+        with closing(in_pool(partial(reapply_shards, job), iter(groups), min(jobs, len(numbers)), ordered=True)) as outcomes:
+            for outcome in outcomes:
+                yield from outcome
     except BrokenProcessPool:
         raise StoppedError(
             f"{job.out}: a process died, most likely for want of memory; run the same command with --overwrite and fewer --jobs"
         ) from None
-    finally:
-        if not whole:
-            with suppress(Exception):  # closing what is already broken may fail in joblib's own ways; the pool must go all the same
-                outcomes.close()
-        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=not whole)
 
 
 class _Reapplication:

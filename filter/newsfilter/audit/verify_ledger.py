@@ -48,7 +48,7 @@ def check_ledger(store: Store, numbers: list[int], tell: Tell) -> Iterator[Line]
     parts, ledger = hashlib.sha256(), hashlib.sha256()
     with path.open("rb") as stream:
         found = _placed(_lines(name, _fed(stream, ledger), tell))
-        known = (line for number in numbers for line in _fed_lines(store, number, parts, tell))
+        known = (line for number in numbers for line in _fed_lines(store, number, parts))
         odd = False
         for one, other in paired(_placed(known), found, lambda item: str(item["line"]["id"])):
             if one is None and other is not None:
@@ -89,8 +89,8 @@ def _fed(stream: Iterator[bytes], digest: Any) -> Iterator[bytes]:
         yield raw
 
 
-def _fed_lines(store: Store, number: int, digest: Any, tell: Tell) -> Iterator[Line]:
-    del tell  # what is no line is told of where the shard is checked
+def _fed_lines(store: Store, number: int, digest: Any) -> Iterator[Line]:
+    """The lines of one shard; what is no line is told of where the shard is checked."""
     data = store.read(ledger_name(number)) or b""
     digest.update(data)
     yield from _lines(store.name(ledger_name(number)), data.splitlines(), lambda _finding: None)

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker as mp_resource_tracker
 from typing import TypeVar
@@ -22,6 +22,7 @@ DEATHS = 2  # processes in a row that die before any shard is done, until shards
 GIVEN_UP = 8  # shards in a row; where nothing else is done in between, it is the machine and not the files
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Feed:
@@ -101,17 +102,16 @@ def in_processes(work: Callable[[Planned], ShardOutcome], feed: Feed, jobs: int)
     StoppedError
         When a file cannot be written, or processes keep dying of what is no single file's fault.
     """
-    from joblib.externals.loky.backend import resource_tracker  # noqa: PLC0415 - a run in one process does without
-    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - the same
+    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415 - a run in one process does without
 
-    for tracker in (resource_tracker, mp_resource_tracker):  # started later, inside, they would let Ctrl-C through
-        tracker.ensure_running()
     deaths = 0
     while True:
         try:
-            for outcome in _in_pool(work, feed, feed, jobs):
-                deaths = feed.given_up = 0
-                yield outcome
+            with closing(in_pool(work, feed, jobs)) as outcomes:
+                for outcome in outcomes:
+                    deaths = feed.given_up = 0
+                    del feed.under_way[outcome.number]
+                    yield outcome
         except BrokenProcessPool:
             deaths += 1
             if deaths == DEATHS:
@@ -131,7 +131,10 @@ def _one_by_one(work: Callable[[Planned], ShardOutcome], feed: Feed) -> Generato
             if tried.fatal and (planned.shard.format not in FORMATS or feed.given_up == GIVEN_UP):
                 break  # it was read already, or is files that no library reads; or everything is fatal here
             try:
-                yield from _in_pool(work, iter([tried]), feed, jobs=2)  # for one, joblib would work in this process
+                with closing(in_pool(work, iter([tried]), jobs=2)) as outcomes:  # for one, joblib would work in this process
+                    for outcome in outcomes:
+                        del feed.under_way[outcome.number]
+                        yield outcome
             except BrokenProcessPool:
                 continue
             if tried.fatal:
@@ -146,21 +149,32 @@ def _one_by_one(work: Callable[[Planned], ShardOutcome], feed: Feed) -> Generato
             )
 
 
-def _in_pool(
-    work: Callable[[Planned], ShardOutcome], shards: Iterator[Planned], feed: Feed, jobs: int
-) -> Generator[ShardOutcome, None, None]:
-    """Clean shards in a pool of processes, which goes at the end. Raises BrokenProcessPool when one of them dies."""
+def in_pool(work: Callable[[T], R], items: Iterator[T], jobs: int, *, ordered: bool = False) -> Generator[R, None, None]:
+    """Do work in a pool of processes, which goes at the end, however that comes. Ctrl-C is this process's to answer.
+
+    Yields
+    ------
+    R
+        What comes of each item: in the order of the items if `ordered`, else as it comes.
+
+    Raises
+    ------
+    BrokenProcessPool
+        When a process dies.
+    """
     from joblib import Parallel, delayed  # noqa: PLC0415 - as above
     from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - as above
+    from joblib.externals.loky.backend import resource_tracker  # noqa: PLC0415 - as above
 
-    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=AHEAD * jobs, batch_size=1)
-    with inherited_deafness():  # joblib starts its processes with the first shards
-        outcomes = parallel(delayed(work)(one) for one in shards)
+    for tracker in (resource_tracker, mp_resource_tracker):  # started later, inside, they would let Ctrl-C through
+        tracker.ensure_running()
+    order = "generator" if ordered else "generator_unordered"
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as=order, pre_dispatch=AHEAD * jobs, batch_size=1)
+    with inherited_deafness():  # joblib starts its processes with the first items
+        outcomes = parallel(delayed(work)(item) for item in items)
     whole = False
     try:
-        for outcome in outcomes:
-            del feed.under_way[outcome.number]
-            yield outcome
+        yield from outcomes
         whole = True
     finally:
         if not whole:

@@ -250,7 +250,9 @@ class _Reader:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 column = min(error.pos, len(line.rstrip())) + 1  # what is cut short is missed after the line's end
-                self.fault(where, f"not JSON ({error.msg}, column {column}); write one whole object on each line")
+                self.fault(
+                    where, f"not JSON ({error.msg.removesuffix(' starting at')}, column {column}); write one whole object on each line"
+                )
             except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, or brackets without end
                 self.fault(where, f"JSON that cannot be read ({error}); write one plain object on each line")
             else:

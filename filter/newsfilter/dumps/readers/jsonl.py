@@ -265,7 +265,7 @@ def _decoded(line: _Line) -> Row | Failed | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        return failed(line.place, "not-json", f"{error.msg}, column {error.colno}")
+        return failed(line.place, "not-json", f"{error.msg.removesuffix(' starting at')}, column {error.colno}")
     except RecursionError:
         return failed(line.place, "not-json", "nested too deeply")
     except ValueError:  # what else Python refuses: integers whose reading would take minutes
