@@ -31,7 +31,9 @@ def show(result: Mapping[str, Any]) -> None:
     _rates(html)
     _rates(text)
     _ratios(html)
-    _stages(html)
+    for name, found in (html | text).items():
+        if name.endswith("1 job"):
+            _stages(name, list(found))
     _cost(result["cost"])
     here, contained = (result["containment"][name] for name in ("here", "contained"))
     print(f"In a child that is watched, cleaning takes {100 * (contained / here - 1):.1f} % more CPU time than without; 8 are asked for.\n")
@@ -79,16 +81,16 @@ def _ratios(pairs: Pairs) -> None:
     print()
 
 
-def _stages(pairs: Pairs) -> None:
+def _stages(name: str, found: list[Any]) -> None:
     """Where one job's time goes, of its large dumps."""
-    runs = [pair["large"] for pair in pairs["newsfilter, 1 job"]]
+    runs = [pair["large"] for pair in found]
     seconds: dict[str, float] = defaultdict(float)
     for run in runs:
         for stage, spent in run["said"]["cpu"].items():
             seconds[stage] += spent
     whole, documents = sum(run["used"]["cpu"] for run in runs), sum(run["documents"] for run in runs)
     seconds["elsewhere"] = whole - sum(seconds.values())
-    print("| 1 job, stage | CPU ms a document | share % |\n|---|---|---|")
+    print(f"| {name}, stage | CPU ms a document | share % |\n|---|---|---|")
     for stage, spent in sorted(seconds.items(), key=lambda pair: -pair[1]):
         print(f"| {stage} | {1000 * spent / documents:.2f} | {100 * spent / whole:.1f} |")
     print(f"| reading and writing | | {100 * (seconds['read'] + seconds['write']) / whole:.1f} |\n")

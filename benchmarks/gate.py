@@ -1,9 +1,9 @@
 """What the gate and the audit tools take: `check` from cold and over much, `verify`, `restore`, `reapply` and `diff`, each as a command of its own.
 
-    python benchmarks/gate.py [--rounds 5] [--texts 1000] [--pages 100]
+    python benchmarks/gate.py [--rounds 5] [--texts 1000] [--pages 100] [--articles DATA]
 
 Documents are those of fixtures/dump, again and again: texts of 3,000 to 4,000 characters, which are some 4 KB, and pages as they are. One process,
-one thread.
+one thread. With --articles, `reapply` is also timed from its start to its end over 11,000 articles of a DATA folder, as many processes as it takes.
 """
 
 import os
@@ -25,11 +25,24 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.dump_input import read_articles, write_texts
+
 from newsfilter.decode import decode
 
 PROJECT = Path(__file__).resolve().parents[1]
 TEXT_CHARACTERS = 4_000
 SMALL_CHARACTERS = 1_200  # of a small file, as a commit has them
+ARTICLES = 11_000
+POLICIES = (
+    ("--threshold", "spam=0.9"),
+    ("--threshold", "spam=0.9", "--jobs", "1"),
+    ("--keep", "caption"),
+    ("--min-words", "40"),
+    ("--keep", "headline"),
+    ("--threshold", "spam=0.95", "--threshold", "teaser=0.9"),
+)
 FEW = 20  # documents of the small run that is subtracted: what starting takes
 
 
@@ -171,21 +184,34 @@ def audited(folder: Path, rounds: int, name: str, field: str, documents: Sequenc
         shutil.rmtree(folder / "OUT", ignore_errors=True)
 
 
+def reapplied(folder: Path, rounds: int, data: Path) -> None:
+    """Documents that `reapply` does a second, by the clock, from its start to its end."""
+    write_texts(read_articles(data), ARTICLES, folder / "articles.jsonl")
+    cost(newsfilter("clean", "articles.jsonl", "-o", "IN", "--to", "jsonl", "--quiet"), folder, 0)
+    for policy in POLICIES:
+        command = newsfilter("reapply", "IN", "-o", "OUT", "--quiet", "--overwrite", *policy)
+        ran = [ARTICLES / cost(command, folder, 0).wall for _ in range(rounds)]
+        shown(f"`reapply {shlex.join(policy)}`, {ARTICLES:,} articles", ran, "documents/s")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--pages", type=int, default=100)
+    parser.add_argument("--articles", type=Path, metavar="DATA", help="a DATA folder, as docs/benchmarks.md describes")
     options = parser.parse_args()
     print(f"{options.rounds} rounds: the median, the least and the most; a rate is by CPU seconds\n\n| | |\n|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
-        for part in ("cold", "checked", "texts", "files", "pages"):
+        for part in ("cold", "checked", "texts", "files", "pages", "articles"):
             (Path(temporary) / part).mkdir()
         cold(Path(temporary) / "cold", options.rounds)
         checked(Path(temporary) / "checked", options.rounds, options.pages)
         audited(Path(temporary) / "texts", options.rounds, "4 KB texts", "text", texts(TEXT_CHARACTERS, options.texts), "jsonl")
         audited(Path(temporary) / "files", options.rounds, "4 KB texts", "text", texts(TEXT_CHARACTERS, options.texts), "files")
         audited(Path(temporary) / "pages", options.rounds, "pages", "html", pages(options.pages), "jsonl")
+        if options.articles is not None:
+            reapplied(Path(temporary) / "articles", options.rounds, options.articles)
     return 0
 
 
