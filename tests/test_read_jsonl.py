@@ -82,9 +82,9 @@ def test_a_mark_crlf_blank_lines_and_a_missing_last_break_change_nothing(file: P
 
 
 BAD: list[tuple[str, bytes, str, str]] = [
-    ("cut", b'{"text": "a', "not-json", "Unterminated string starting at, column 10"),
+    ("cut", b'{"text": "a', "not-json", "Unterminated string, column 10"),
     ("two values", b'{"text": "a"} {"text": "b"}', "not-json", "Extra data, column 15"),
-    ("a raw control character", b'{"text": "a\x01"}', "not-json", "Invalid control character at, column 12"),
+    ("a raw control character", b'{"text": "a\x01"}', "not-json", "Invalid control character, column 12"),
     ("a number without end", b'{"text": "a", "n": ' + b"9" * 5000 + b"}", "not-json", "a number of more than 4,300 digits"),
     ("deep", b'{"text": "a", "n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not-json", "nested too deeply"),
     ("a list", b'["text", "a"]', "not-object", ""),

@@ -1,5 +1,7 @@
 """What can go wrong, named. Every message says where, and ends with what to do."""
 
+from json import JSONDecodeError
+
 
 class NewsfilterError(Exception):
     """Base of all errors that newsfilter raises on purpose."""
@@ -23,3 +25,8 @@ class ModelError(NewsfilterError):
 
 class RecordError(NewsfilterError):
     """A provenance record that does not fit its body, or is no record."""
+
+
+def json_fault(error: JSONDecodeError) -> str:
+    """Return what is wrong with text that is not JSON, without the place that Python's messages lead up to ("Unterminated string starting at")."""
+    return error.msg.removesuffix(" at").removesuffix(" starting")

@@ -18,13 +18,22 @@ def _in_main_thread() -> bool:
 def inherited_deafness() -> Iterator[None]:
     """Keep Ctrl-C from processes that are started inside, from before their first import: the terminal sends it to all, and only their parent answers.
 
-    They inherit that it is blocked. What comes for the parent meanwhile waits, and is not lost.
+    They inherit that it is blocked. What comes for the parent meanwhile waits, and is not lost; so does SIGTERM where it would raise, but for that they
+    must not be deaf: it is what ends them.
     """
+    waiting: list[int] = []
+    raises = signal.getsignal(signal.SIGTERM) if _in_main_thread() else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if callable(raises):
+        signal.signal(signal.SIGTERM, lambda number, _frame: waiting.append(number))
     try:
         yield
     finally:
+        if callable(raises):
+            signal.signal(signal.SIGTERM, raises)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number in waiting[:1]:
+            signal.raise_signal(number)
 
 
 class Interruption:

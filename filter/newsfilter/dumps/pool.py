@@ -170,14 +170,15 @@ def in_pool(work: Callable[[T], R], items: Iterator[T], jobs: int, *, ordered: b
         tracker.ensure_running()
     order = "generator" if ordered else "generator_unordered"
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as=order, pre_dispatch=AHEAD * jobs, batch_size=1)
-    with inherited_deafness():  # joblib starts its processes with the first items
-        outcomes = parallel(delayed(work)(item) for item in items)
-    whole = False
+    outcomes, whole = None, False
     try:
+        with inherited_deafness():  # joblib starts its processes with the first items
+            outcomes = parallel(delayed(work)(item) for item in items)
+        # An interrupt that waited is raised here, and finds something to close.
         yield from outcomes
         whole = True
     finally:
-        if not whole:
+        if outcomes is not None and not whole:
             with suppress(Exception), _torn_down():  # closing what is broken may fail in joblib's own ways; the pool must go all the same
                 outcomes.close()
         with _torn_down():

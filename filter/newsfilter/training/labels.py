@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from newsfilter.errors import InputError
+from newsfilter.errors import InputError, json_fault
 from newsfilter.records import LABELS
 from newsfilter.settings import nearest
 from newsfilter.training.splits import in_validation
@@ -250,9 +250,7 @@ class _Reader:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 column = min(error.pos, len(line.rstrip())) + 1  # what is cut short is missed after the line's end
-                self.fault(
-                    where, f"not JSON ({error.msg.removesuffix(' starting at')}, column {column}); write one whole object on each line"
-                )
+                self.fault(where, f"not JSON ({json_fault(error)}, column {column}); write one whole object on each line")
             except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, or brackets without end
                 self.fault(where, f"JSON that cannot be read ({error}); write one plain object on each line")
             else:

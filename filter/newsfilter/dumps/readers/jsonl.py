@@ -13,7 +13,7 @@ from newsfilter.dumps.failures import ReadError
 from newsfilter.dumps.readers import ReadOptions
 from newsfilter.dumps.readers.columns import Columns, Kind, Place, choose, failed, fault_of, read_row
 from newsfilter.dumps.readers.opening import open_binary, size_of, unpacked
-from newsfilter.errors import InputError
+from newsfilter.errors import InputError, json_fault
 
 HEAD_ROWS = 100  # objects whose keys are the file's columns
 HEAD_BYTES = 1 << 20  # which are looked for in that much, unless the first object ends later
@@ -265,7 +265,7 @@ def _decoded(line: _Line) -> Row | Failed | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        return failed(line.place, "not-json", f"{error.msg.removesuffix(' starting at')}, column {error.colno}")
+        return failed(line.place, "not-json", f"{json_fault(error)}, column {error.colno}")
     except RecursionError:
         return failed(line.place, "not-json", "nested too deeply")
     except ValueError:  # what else Python refuses: integers whose reading would take minutes
