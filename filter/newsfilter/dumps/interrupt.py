@@ -18,22 +18,23 @@ def _in_main_thread() -> bool:
 def inherited_deafness() -> Iterator[None]:
     """Keep Ctrl-C from processes that are started inside, from before their first import: the terminal sends it to all, and only their parent answers.
 
-    They inherit that it is blocked. What comes for the parent meanwhile waits, and is not lost; so does SIGTERM where it would raise, but for that they
-    must not be deaf: it is what ends them.
+    They inherit that it is blocked; SIGTERM is not, for that is what ends them. What would raise here meanwhile waits, and is not lost. Blocking alone
+    does not see to that: a signal goes to whichever thread does not block it, and Python then raises in the main one.
     """
     waiting: list[int] = []
-    raises = signal.getsignal(signal.SIGTERM) if _in_main_thread() else None
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS} if _in_main_thread() else {}
+    raising = {number: handler for number, handler in handlers.items() if callable(handler)}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    if callable(raises):
-        signal.signal(signal.SIGTERM, lambda number, _frame: waiting.append(number))
+    for number in raising:
+        signal.signal(number, lambda number, _frame: waiting.append(number))
     try:
         yield
     finally:
-        if callable(raises):
-            signal.signal(signal.SIGTERM, raises)
+        for number, handler in raising.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number in waiting[:1]:
-            signal.raise_signal(number)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 class Interruption:
